@@ -1,0 +1,52 @@
+"""params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hiddenstates.errors import LabError
+
+
+class Section(BaseModel):
+    """A section of params.yaml. Frozen; keys that are not listed are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Shares(Section):
+    """How the entities are shared out; what is left of 1 is the test split."""
+
+    train: float = Field(0.4, gt=0, lt=1)
+    dev: float = Field(0.25, gt=0, lt=1)
+
+
+class Countries(Section):
+    """The embedded knowledge base."""
+
+    cities: int = Field(2000, ge=0, le=30000)  # the largest ones, by population
+    views: int = Field(2, ge=1, le=24)  # degraded views of each flag for the visual questions
+
+
+class HuggingFace(Section):
+    """A passage dataset and a query dataset, by hub name or local path, and which column is what."""
+
+    passages: str
+    queries: str
+    revision: str | None = None  # pins both; required for hub names
+    images: str = ""  # folder of the images, for columns that hold names
+    passage_columns: dict[str, str]
+    query_columns: dict[str, str]
+    splits: dict[str, str] = {"train": "train", "validation": "dev", "test": "test"}
+
+
+class Corpus(Section):
+    """What do we search, and what counts as found?"""
+
+    source: str = "countries"
+    seed: int = 0
+    shares: Shares = Shares()
+    dev_share: float = Field(0.4, gt=0, lt=1)
+    countries: Countries = Countries()
+    huggingface: HuggingFace | None = None

@@ -1,0 +1,17 @@
+"""Every path of the lab, computed once from this file, so that the caller's folder never matters."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def out_folder() -> Path:
+    """Where the stages leave what they make: `out/`, or the folder that HIDDENSTATES_OUT names."""
+    return Path(os.environ.get("HIDDENSTATES_OUT", ROOT / "out"))
+
+
+def params_file() -> Path:
+    """The knobs: `params.yaml`, or the file that HIDDENSTATES_PARAMS names (the tests' small ones)."""
+    return Path(os.environ.get("HIDDENSTATES_PARAMS", ROOT / "params.yaml"))
