@@ -1,0 +1,12 @@
+"""JupyterLab as `make lab` starts it: this machine only, with its token, the notebooks first, no call home."""
+
+from pathlib import Path
+
+c = get_config()
+
+c.ServerApp.ip = "127.0.0.1"
+c.ServerApp.root_dir = str(Path(__file__).parents[1])
+c.ServerApp.allow_root = True  # containers run as root
+c.LabApp.default_url = "/lab/tree/notebooks"
+c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+c.LabApp.news_url = None

@@ -1,0 +1,68 @@
+# Every target prepares .venv by itself. It needs python3 (3.11 to 3.13), make and git, nothing else.
+PYTHON ?= python3
+UV := uv==0.13.9
+BIN := .venv/bin
+
+# Kernelspecs and dvc.yaml name a bare `python`: it must be the environment's own.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# uv does not read pip's settings: folders of wheels that pip knows are passed on, commas between them.
+comma := ,
+space := $(subst ,, )
+ifneq ($(strip $(PIP_FIND_LINKS)),)
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+endif
+
+.PHONY: help repro test lab bench lint lock
+
+help:
+	@echo "make repro   run the pipeline: every notebook, in order"
+	@echo "make test    check style and types, run the tests"
+	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make bench   run the benchmarks"
+	@echo "make lint    mend the style of code and strip the notebooks' outputs"
+	@echo "make lock    pin the dependencies of pyproject.toml anew"
+
+repro: .venv/.ready
+	$(BIN)/dvc repro
+	$(BIN)/dvc metrics show
+	@echo "The verdict is in out/compare/notebook.ipynb, its numbers in out/compare/metrics.json."
+
+test: .venv/.ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/pytest
+
+lab: .venv/.ready
+	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab
+
+bench: .venv/.ready
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+lint: .venv/.ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+# The lock must install from the public registry alone, and beside a CPU wheel just as well. So torch loses its local
+# version (+cpu), and the CUDA packages are left to torch, which pins them itself where its wheel wants them;
+# `--universal` would write them all down, for every machine.
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --upgrade --quiet \
+	    --annotation-style line --custom-compile-command "make lock" --output-file requirements.lock
+	sed -i.bak -e 's/+cpu//' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton=/d' requirements.lock
+	rm requirements.lock.bak
+
+.venv/.ready: requirements.lock pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), the lab needs Python 3.11, 3.12 or 3.13:" \
+	           "name one, as in 'make PYTHON=python3.11 $(firstword $(MAKECMDGOALS))'." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
