@@ -1,0 +1,148 @@
+"""Reads a repository as text, nothing is imported: who imports whom, and what dvc.yaml and the notebooks say."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PACKAGE = "hiddenstates"
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A checkout of this repository, or a toy of one."""
+
+    root: Path
+
+    @cached_property
+    def modules(self) -> dict[str, Path]:
+        """Every module's file by its dotted name, as in `hiddenstates.corpora.beir`."""
+        source = self.root / "src"
+        parts = {path: path.relative_to(source).with_suffix("").parts for path in source.rglob("*.py")}
+        return {".".join(p[:-1] if p[-1] == "__init__" else p): path for path, p in sorted(parts.items())}
+
+    @cached_property
+    def graph(self) -> dict[str, set[str]]:
+        """Module -> the package's modules that it imports, wherever in the file it does."""
+        return {name: self.within(imports(path.read_text("utf-8"))) for name, path in self.modules.items()}
+
+    def within(self, names: set[str]) -> set[str]:
+        """The package's modules among imported names; `hiddenstates.data.Task` is the module `hiddenstates.data`."""
+        found = {name if name in self.modules else name.rpartition(".")[0] for name in names}
+        return found & self.modules.keys() - {PACKAGE}
+
+    def closure(self, names: set[str]) -> set[str]:
+        """These modules, all that they import, and so on; a module brings the package that it lies in."""
+        found: set[str] = set()
+        waiting = set(names)
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            package = name.rpartition(".")[0]
+            waiting |= (self.graph[name] | {package} - {PACKAGE, ""}) - found
+        return found
+
+    @cached_property
+    def stages(self) -> dict[str, Json]:
+        stages: dict[str, Json] = yaml.safe_load((self.root / "dvc.yaml").read_text("utf-8"))["stages"]
+        return stages
+
+    @cached_property
+    def notebooks(self) -> dict[str, Path]:
+        """Notebooks by stage: `03_strategies.ipynb` is the notebook of `strategies`."""
+        return {path.stem.partition("_")[2]: path for path in sorted(self.root.glob("notebooks/*.ipynb"))}
+
+    def files(self, modules: set[str]) -> set[str]:
+        """The files of these modules and of all that they import, as paths from the root."""
+        return {self.modules[name].relative_to(self.root).as_posix() for name in self.closure(modules)}
+
+
+def imports(source: str) -> set[str]:
+    """The dotted names that a source imports; `from a import b` gives `a.b`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def cells(notebook: Path) -> list[Json]:
+    found: list[Json] = json.loads(notebook.read_text("utf-8"))["cells"]
+    return found
+
+
+def code(notebook: Path) -> list[str]:
+    """The source of each code cell."""
+    return ["".join(cell["source"]) for cell in cells(notebook) if cell["cell_type"] == "code"]
+
+
+def paths(entries: list[str | Json]) -> list[str]:
+    """The paths of a stage's deps, outs, metrics or plots, with or without options behind them."""
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def stage_faults(repository: Repository, sections: set[str]) -> Iterator[str]:
+    """One name, five places: stage, notebook, section of params.yaml, its class, folder under out/."""
+    written = yaml.safe_load((repository.root / "params.yaml").read_text("utf-8"))
+    if list(repository.stages) != list(repository.notebooks):
+        yield f"dvc.yaml has {list(repository.stages)}, notebooks/ has {list(repository.notebooks)}"
+    for place, names in {"params.yaml": set(written), "params.SECTIONS": sections}.items():
+        if names != repository.stages.keys():
+            yield f"{place} and dvc.yaml differ in {sorted(names ^ repository.stages.keys())}"
+    for name, stage in repository.stages.items():
+        if stage["cmd"] != f"python -m {PACKAGE}.run {name}":
+            yield f"stage {name}: cmd is {stage['cmd']!r}"
+        if stage.get("params") != [name]:
+            yield f"stage {name}: params is {stage.get('params')}, not its section"
+        made = paths(stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", []))
+        yield from (f"stage {name}: {path} is not under out/{name}/" for path in made if _top(path) != f"out/{name}")
+
+
+def dependency_faults(repository: Repository) -> Iterator[str]:
+    """DVC does not see imports: the runner, the notebook and all that it imports must stand in deps; no idle code."""
+    for name, stage in repository.stages.items():
+        notebook, runner = repository.notebooks[name], repository.modules[f"{PACKAGE}.run"]
+        imported = repository.within(set().union(*(imports(source) for source in code(notebook))))
+        entries = {path.relative_to(repository.root).as_posix() for path in (notebook, runner)}
+        needed, deps = entries | repository.files(imported), paths(stage["deps"])
+        used = needed | repository.files({f"{PACKAGE}.run"})
+        for file in sorted(needed):
+            if not any(_covers(dep, file) for dep in deps):
+                yield f"stage {name}: {file} is missing in deps"
+        for dep in deps:
+            if not dep.startswith("out/") and not any(_covers(dep, file) for file in used):
+                yield f"stage {name}: nothing in {dep} is used"
+
+
+def notebook_faults(notebook: Path) -> Iterator[str]:
+    """A notebook asks and answers; what it calls lives in src. No outputs, so that a diff shows what was edited."""
+    kinds = [cell["cell_type"] for cell in cells(notebook)]
+    if kinds.count("markdown") < 0.4 * len(kinds):
+        yield f"{notebook.name}: {kinds.count('markdown')} of {len(kinds)} cells are prose, less than 40%"
+    tags = [tag for cell in cells(notebook) for tag in cell["metadata"].get("tags", [])]
+    if tags.count("parameters") != 1:
+        yield f"{notebook.name}: {tags.count('parameters')} cells are tagged `parameters`"
+    if any(cell.get("outputs") or cell.get("execution_count") for cell in cells(notebook)):
+        yield f"{notebook.name}: outputs are stored, run `make lint`"
+    for node in (node for source in code(notebook) for node in ast.walk(ast.parse(source))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield f"{notebook.name}: {node.name} is defined here, move it to src"
+        if isinstance(node, ast.Constant) and re.match(r"[/~][\w/]|[A-Za-z]:\\", str(node.value)):
+            yield f"{notebook.name}: {node.value!r} is an absolute path"
+
+
+def _top(path: str) -> str:
+    return "/".join(path.split("/")[:2])
+
+
+def _covers(dep: str, file: str) -> bool:
+    return file == dep or file.startswith(dep.rstrip("/") + "/")

@@ -1,0 +1,170 @@
+"""The house rules, held over the whole repository, and over a toy of one that breaks them."""
+
+import json
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from architecture import PACKAGE, Repository, dependency_faults, imports, notebook_faults, stage_faults
+
+from hiddenstates import params
+from hiddenstates.paths import ROOT
+
+HERE = Repository(ROOT)
+
+# A module imports from the layers above its own line only. A package such as corpora is one name.
+LAYERS = (
+    "errors paths files batching scrub",
+    "relevance strategy families",
+    "data pooled pooling models measures significance",
+    "params",
+    "corpora encoder bm25 index",
+    "sweep figures",
+    "preview stage",
+    "run",
+)
+LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}
+
+# Each of these packages enters through one module.
+DOORS = {"faiss": "index", "matplotlib": "figures", "papermill": "run", "datasets": "data"}
+
+MODULES = sorted(HERE.modules.keys() - {PACKAGE})
+
+
+def unit(module: str) -> str:
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module: str) -> None:
+    assert unit(module) in LAYER, f"{unit(module)} is new: give it a place in LAYERS"
+    foreign = {unit(imported) for imported in HERE.graph[module]} - {unit(module)}
+    assert {name for name in foreign if LAYER[name] >= LAYER[unit(module)]} == set()
+
+
+def test_imports_never_go_in_a_circle() -> None:
+    TopologicalSorter(HERE.graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert imports(HERE.modules[PACKAGE].read_text("utf-8")) == set()
+
+
+@pytest.mark.parametrize(("package", "door"), DOORS.items())
+def test_a_package_enters_through_one_door(package: str, door: str) -> None:
+    importers = {
+        unit(m)
+        for m in MODULES
+        for name in imports(HERE.modules[m].read_text("utf-8"))
+        if package == name.split(".")[0]
+    }
+    assert importers == {door}
+
+
+def test_one_name_in_five_places() -> None:
+    assert list(stage_faults(HERE, set(params.SECTIONS))) == []
+
+
+def test_what_a_stage_runs_stands_in_its_deps() -> None:
+    assert list(dependency_faults(HERE)) == []
+
+
+@pytest.mark.parametrize("notebook", HERE.notebooks.values(), ids=lambda path: path.stem)
+def test_a_notebook_asks_and_answers(notebook: Path) -> None:
+    assert list(notebook_faults(notebook)) == []
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A sound repository of one stage, `ask`, whose notebook imports `top`, which imports `kit.saw`."""
+    files = {
+        "src/hiddenstates/__init__.py": "",
+        "src/hiddenstates/run.py": "",
+        "src/hiddenstates/spare.py": "",
+        "src/hiddenstates/top.py": "from hiddenstates.kit.saw import blade",
+        "src/hiddenstates/kit/__init__.py": "",
+        "src/hiddenstates/kit/saw.py": "blade = 1",
+        "params.yaml": "ask: {}",
+        "dvc.yaml": json.dumps({"stages": {"ask": STAGE}}),
+        "notebooks/01_ask.ipynb": json.dumps({"cells": CELLS}),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    return tmp_path
+
+
+STAGE = {
+    "cmd": "python -m hiddenstates.run ask",
+    "deps": ["notebooks/01_ask.ipynb"] + [f"src/hiddenstates/{name}" for name in ("run.py", "top.py", "kit")],
+    "params": ["ask"],
+    "outs": ["out/ask/notebook.ipynb"],
+    "metrics": [{"out/ask/metrics.json": {"cache": False}}],
+}
+CELLS = [
+    {"cell_type": "markdown", "source": ["# Why?"], "metadata": {}},
+    {"cell_type": "code", "source": ["n = 3"], "metadata": {"tags": ["parameters"]}, "outputs": []},
+    {"cell_type": "markdown", "source": ["Because:"], "metadata": {}},
+    {"cell_type": "code", "source": ["from hiddenstates import top\n", "top.blade * n"], "metadata": {}, "outputs": []},
+]
+
+
+def test_a_sound_repository_has_no_faults(toy: Path) -> None:
+    repository = Repository(toy)
+    assert repository.graph["hiddenstates.top"] == {"hiddenstates.kit.saw"}
+    assert [*stage_faults(repository, {"ask"}), *dependency_faults(repository)] == []
+    assert list(notebook_faults(toy / "notebooks/01_ask.ipynb")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"cmd": "python -m hiddenstates.run ask --quick"},
+            "stage ask: cmd is 'python -m hiddenstates.run ask --quick'",
+        ),
+        ({"params": ["ask.n"]}, "stage ask: params is ['ask.n'], not its section"),
+        ({"outs": ["out/other/a"]}, "stage ask: out/other/a is not under out/ask/"),
+        ({"metrics": [{"metrics.json": {"cache": False}}]}, "stage ask: metrics.json is not under out/ask/"),
+        ({"deps": STAGE["deps"][:-1]}, "stage ask: src/hiddenstates/kit/__init__.py is missing in deps"),
+        ({"deps": STAGE["deps"][1:]}, "stage ask: notebooks/01_ask.ipynb is missing in deps"),
+        (
+            {"deps": [*STAGE["deps"], "src/hiddenstates/spare.py"]},
+            "stage ask: nothing in src/hiddenstates/spare.py is used",
+        ),
+    ],
+)
+def test_a_stage_out_of_line_is_named(toy: Path, change: dict[str, object], fault: str) -> None:
+    (toy / "dvc.yaml").write_text(json.dumps({"stages": {"ask": STAGE | change}}), "utf-8")
+    assert fault in [*stage_faults(Repository(toy), {"ask"}), *dependency_faults(Repository(toy))]
+
+
+def test_a_name_that_is_not_in_all_five_places_is_named(toy: Path) -> None:
+    (toy / "params.yaml").write_text("ask: {}\naks: {}", "utf-8")
+    (toy / "notebooks/02_more.ipynb").write_text("{}", "utf-8")
+    assert list(stage_faults(Repository(toy), set())) == [
+        "dvc.yaml has ['ask'], notebooks/ has ['ask', 'more']",
+        "params.yaml and dvc.yaml differ in ['aks']",
+        "params.SECTIONS and dvc.yaml differ in ['ask']",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        ({"source": ["def f(): pass"]}, "n.ipynb: f is defined here, move it to src"),
+        ({"source": ["open('/data/x')"]}, "n.ipynb: '/data/x' is an absolute path"),
+        ({"source": ["1"], "outputs": [{"output_type": "stream"}]}, "n.ipynb: outputs are stored, run `make lint`"),
+        ({"source": ["1"], "metadata": {"tags": ["parameters"]}}, "n.ipynb: 2 cells are tagged `parameters`"),
+    ],
+)
+def test_a_notebook_out_of_line_is_named(tmp_path: Path, cell: dict[str, object], fault: str) -> None:
+    notebook = tmp_path / "n.ipynb"
+    notebook.write_text(json.dumps({"cells": [*CELLS, {"cell_type": "code", "metadata": {}} | cell]}), "utf-8")
+    assert list(notebook_faults(notebook)) == [fault]
+
+
+def test_a_notebook_of_code_is_named(tmp_path: Path) -> None:
+    notebook = tmp_path / "n.ipynb"
+    notebook.write_text(json.dumps({"cells": CELLS[:2] + CELLS[3:]}), "utf-8")
+    assert list(notebook_faults(notebook)) == ["n.ipynb: 1 of 3 cells are prose, less than 40%"]
