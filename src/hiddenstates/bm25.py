@@ -1,0 +1,24 @@
+"""BM25, the baseline that knows nothing of meaning (Robertson & Zaragoza 2009), by the package bm25s."""
+
+from collections.abc import Sequence
+
+import bm25s
+
+from hiddenstates.data import Task
+from hiddenstates.relevance import Run
+
+
+def bm25_run(task: Task, depth: int) -> Run:
+    """The `depth` best passages of each query with text; passages that share no word with it are left out."""
+    ids = task.kb.ids
+    retriever = bm25s.BM25()  # k1 = 1.5, b = 0.75, as in Lucene
+    retriever.index(_words(task.kb.texts()), show_progress=False)
+    found, scores = retriever.retrieve(_words(task.queries["text"]), k=min(depth, len(ids)), show_progress=False)
+    rows = {}
+    for query, passages, values in zip(task.queries["id"], found, scores, strict=True):
+        rows[query] = {ids[p]: float(s) for p, s in zip(passages, values, strict=True) if s > 0}
+    return Run(rows)
+
+
+def _words(texts: Sequence[str]) -> bm25s.tokenization.Tokenized:
+    return bm25s.tokenize(list(texts), stopwords="en", show_progress=False)

@@ -1,0 +1,103 @@
+"""`Encoder`: texts in, hidden states or embeddings out. One class; families differ by data (families.py)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from hiddenstates.batching import TOKEN_BUDGET, length_batches
+from hiddenstates.errors import LabError
+from hiddenstates.families import StateMap, family_of
+from hiddenstates.models import fingerprint, load_parts, model_folder
+from hiddenstates.pooled import Embeddings, PooledStates
+from hiddenstates.pooling import HiddenStates, get_pooling
+from hiddenstates.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen model and its tokenizer. Made by `load_encoder`.
+
+    eos_id:      the token that ends a text, for the pooling `eos`
+    max_tokens:  a longer text is cut there
+    fingerprint: changes when any of the model's files does
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    state_map: StateMap
+    eos_id: int
+    max_tokens: int
+    fingerprint: str
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut to `max_tokens`."""
+        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        return ids
+
+    def states(self, texts: Sequence[str]) -> HiddenStates:
+        """All hidden states of a few texts, padded into one batch. For many, `pool` never holds them all."""
+        tokens = self.tokenize(texts)
+        width = max(map(len, tokens), default=0)
+        padded = [row + [self.tokenizer.pad_token_id] * (width - len(row)) for row in tokens]
+        mask = [[True] * len(row) + [False] * (width - len(row)) for row in tokens]
+        return self._forward(torch.tensor(padded), torch.tensor(mask))
+
+    def pool(self, ids: Sequence[str], texts: Sequence[str], poolings: Sequence[str]) -> PooledStates:
+        """Every hidden state of every text under each pooling, from one forward pass."""
+        functions = {name: get_pooling(name) for name in poolings}
+        shape = (len(self.state_map), len(texts), self.model.config.hidden_size)
+        values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
+        for rows, states in self._stream(texts):
+            for name, function in functions.items():
+                values[name][:, rows] = _numpy(function(states))
+        return PooledStates(list(ids), values, self.state_map, self.fingerprint)
+
+    def encode(self, texts: Sequence[str], strategy: Strategy, ids: Sequence[str] | None = None) -> Embeddings:
+        """The embedding that the strategy makes of each text."""
+        names = [str(i) for i in range(len(texts))] if ids is None else ids
+        return self.pool(names, texts, [strategy.pool]).embed(strategy)
+
+    def _stream(self, texts: Sequence[str]) -> Iterator[tuple[list[int], HiddenStates]]:
+        tokens = self.tokenize(texts)
+        lengths = [len(row) for row in tokens]
+        with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False) as bar:
+            for rows in length_batches(lengths, TOKEN_BUDGET):
+                batch = torch.tensor([tokens[i] for i in rows])
+                yield rows, self._forward(batch, torch.ones_like(batch, dtype=torch.bool))
+                bar.update(batch.numel())
+
+    @torch.inference_mode()
+    def _forward(self, ids: Int[Tensor, "batch position"], mask: Tensor) -> HiddenStates:
+        out = self.model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True)
+        eos = (ids == self.eos_id).int().argmax(-1)  # the first one, should a text hold several
+        return HiddenStates(torch.stack(out.hidden_states), mask, eos, self.state_map)
+
+
+def load_encoder(name: str, revision: str | None = None, max_tokens: int = 256) -> Encoder:
+    """An encoder by bundled name, local folder, or hub name with a pinned revision.
+
+    Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
+    """
+    folder = model_folder(name, revision)
+    config, model, tokenizer = load_parts(folder)
+    family = family_of(config.model_type)
+    eos_id = getattr(tokenizer, f"{family.eos_token}_id")
+    if eos_id is None or tokenizer.pad_token_id is None:
+        raise LabError(
+            f"model {name}: its tokenizer has no {family.eos_token} or no pad_token. Set it and save it again."
+        )
+    longest = min(max_tokens, config.max_position_embeddings)
+    state_map = family.state_map(config.num_hidden_layers)
+    return Encoder(name, model, tokenizer, state_map, eos_id, longest, fingerprint(folder))
+
+
+def _numpy(pooled: Tensor) -> Float32[np.ndarray, "layer batch d_model"]:
+    array: np.ndarray = pooled.float().numpy()
+    return array

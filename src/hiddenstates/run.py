@@ -1,0 +1,119 @@
+"""`python -m hiddenstates.run <stage>`: one stage of dvc.yaml, from params.yaml to out/<stage>/. The door to papermill.
+
+Everything is checked before any work; the notebook writes into a folder beside, which replaces out/<stage> only when
+the notebook is through. A notebook that fails is kept in out/failed/ to be read.
+"""
+
+import argparse
+import ast
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from hiddenstates.errors import LabError
+from hiddenstates.params import SECTIONS, load_params
+from hiddenstates.paths import NOTEBOOKS, out_folder, params_file
+from hiddenstates.scrub import scrub
+from hiddenstates.stage import WRITE_TO
+
+THREADS = "2"
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": THREADS,
+    "NUMBA_NUM_THREADS": THREADS,
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",
+}
+
+
+def run_stage(stage: str) -> Path:
+    """Run one stage whole and return out/<stage>, or raise LabError and leave out/<stage> as it was."""
+    notebook = notebook_of(stage)
+    parameters = load_params(params_file())[stage].model_dump(mode="json")
+    check_parameters(notebook, parameters)
+    staging = _fresh(out_folder() / f".{stage}.partial")
+    os.environ |= {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()} | {WRITE_TO: str(staging)}
+    try:
+        _execute(notebook, staging / "notebook.ipynb", parameters)
+    except PapermillExecutionError as error:
+        kept = _keep_failed(stage, staging)
+        raise LabError(
+            f"{stage}: {error.evalue if error.ename == 'LabError' else error}\nThe failed notebook: {kept}"
+        ) from error
+    finally:
+        del os.environ[WRITE_TO]
+    return _replace(staging, out_folder() / stage)
+
+
+def notebook_of(stage: str) -> Path:
+    """notebooks/NN_<stage>.ipynb."""
+    found = sorted(NOTEBOOKS.glob(f"[0-9][0-9]_{stage}.ipynb"))
+    if stage not in SECTIONS or len(found) != 1:
+        raise LabError(f"stage {stage!r}: expected one notebooks/NN_{stage}.ipynb. Stages: {', '.join(SECTIONS)}.")
+    return found[0]
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """The cell tagged `parameters` must assign exactly the keys of the stage's section: papermill would only warn."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    source = next((c.source for c in cells if "parameters" in c.metadata.get("tags", [])), None)
+    if source is None:
+        raise LabError(f"{notebook.name}: no cell is tagged `parameters`. Tag the cell that holds the defaults.")
+    assigned = {
+        t.id for node in ast.parse(source).body for t in getattr(node, "targets", []) if isinstance(t, ast.Name)
+    }
+    odd = assigned.symmetric_difference(parameters)
+    if odd:
+        raise LabError(
+            f"{notebook.name}: {', '.join(sorted(odd))}: in its parameters cell or in params.py, not in both."
+        )
+
+
+def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
+    papermill.execute_notebook(notebook, output, parameters=parameters, stderr_file=sys.stderr, progress_bar=False)
+    done = nbformat.read(output, as_version=4)
+    nbformat.write(scrub(done), output)
+
+
+def _keep_failed(stage: str, staging: Path) -> Path:
+    kept = out_folder() / "failed" / f"{stage}.ipynb"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(staging / "notebook.ipynb", kept)
+    shutil.rmtree(staging)
+    return kept
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder, whatever a killed run left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _replace(staging: Path, target: Path) -> Path:
+    """Rename, never copy: a reader sees the old folder or the new one."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    staging.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run one stage of the lab, as dvc.yaml does.")
+    parser.add_argument("stage", choices=list(SECTIONS))
+    try:
+        print(run_stage(parser.parse_args().stage))
+    except LabError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Is the difference real? Intervals by bootstrap, p values by randomization, both over clusters of queries.
+
+Queries about one entity, or made by one template, are not independent: they are drawn, or flipped, together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int
+
+RESAMPLES = 2_000
+FLIPS = 10_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference of means, first minus second.
+
+    n: queries; clusters: independent groups of them; low, high: a 95% interval; p: two-sided, 1 when nothing differs
+    """
+
+    n: int
+    clusters: int
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def interval(values: pd.Series, clusters: Mapping[str, Sequence[str]], seed: int) -> tuple[float, float]:
+    """A 95% interval of the mean of `values` by the multiway cluster bootstrap.
+
+    values:   one number a query
+    clusters: by the name of a way of grouping, the group of each query, in the order of `values`
+    """
+    means = _bootstrap(values.to_numpy(float), [_codes(groups) for groups in clusters.values()], seed)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def compare(first: pd.Series, second: pd.Series, clusters: Mapping[str, Sequence[str]], seed: int) -> Comparison:
+    """The paired difference of two systems on the same queries; the first way of grouping is flipped in the test."""
+    difference = first - second
+    low, high = interval(difference, clusters, seed)
+    groups = _codes(next(iter(clusters.values())))
+    p = _randomization(difference.to_numpy(float), groups, seed)
+    return Comparison(len(difference), int(groups.max()) + 1, float(difference.mean()), low, high, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values corrected for their number, so that none is false with probability over alpha (Holm 1979)."""
+    order = np.argsort(p_values)
+    steps = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(p) for p in corrected]
+
+
+def _codes(groups: Sequence[str]) -> Int[np.ndarray, " query"]:
+    return np.unique(np.asarray(groups), return_inverse=True)[1]
+
+
+def _bootstrap(
+    values: Float64[np.ndarray, " query"], ways: list[np.ndarray], seed: int
+) -> Float64[np.ndarray, " draw"]:
+    """Means under the pigeonhole bootstrap: groups are drawn in every way, a query weighs the product (Owen 2007)."""
+    random = np.random.default_rng(seed)
+    weights = np.ones((RESAMPLES, len(values)))
+    for codes in ways:
+        size = codes.max() + 1
+        weights *= random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)[:, codes]
+    totals = weights.sum(1)
+    drawn = totals > 0  # with few groups in two ways a draw can miss every query
+    return (weights[drawn] @ values) / totals[drawn]
+
+
+def _randomization(values: Float64[np.ndarray, " query"], codes: Int[np.ndarray, " query"], seed: int) -> float:
+    """Two-sided: how often do random signs, one a group, give a mean as far from 0? (Fisher; Smucker et al. 2007)"""
+    sums = np.bincount(codes, weights=values)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(FLIPS, len(sums)))
+    reached = np.abs(signs @ sums) >= np.abs(sums.sum()) - 1e-12
+    return float((reached.sum() + 1) / (FLIPS + 1))

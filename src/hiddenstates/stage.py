@@ -1,0 +1,61 @@
+"""What a notebook knows of the pipeline: where to read, where to write.
+
+In the pipeline (`python -m hiddenstates.run <stage>`) that is `out/`. Opened by hand, a notebook reads small samples
+made on the spot and writes to a temporary folder, so that "Run All" answers in seconds and touches nothing.
+"""
+
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hiddenstates.paths import out_folder
+
+WRITE_TO = "HIDDENSTATES_STAGE"
+"""Environment variable in which the runner names the folder that a stage writes to."""
+
+DIGITS = 4
+"""Metrics are printed to so many digits: what lies beyond differs between processors."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as its notebook sees it. folder: where it writes; inputs: what the earlier stages wrote."""
+
+    name: str
+    folder: Path
+    inputs: Path
+
+    def upstream(self, stage: str) -> Path:
+        """The folder that an earlier stage wrote; by hand, its small sample, made when first asked for."""
+        if WRITE_TO not in os.environ:
+            # by name, so that what only samples need is no dependency of a stage of the pipeline
+            importlib.import_module("hiddenstates.preview").ensure(stage, self.inputs)
+        return self.inputs / stage
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """metrics.json, floats rounded to `DIGITS`."""
+        text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False)
+        (self.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+
+
+def open_stage(name: str) -> Stage:
+    """The stage whose notebook this is."""
+    if WRITE_TO in os.environ:
+        return Stage(name, Path(os.environ[WRITE_TO]), out_folder())
+    sample = Path(tempfile.mkdtemp(prefix="hiddenstates-"))
+    (sample / name).mkdir()
+    print(f"Opened by hand: a small sample, nothing of out/ is read or written. Results go to {sample / name}")
+    return Stage(name, sample / name, sample)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _rounded(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(v) for v in value]
+    return round(float(value), DIGITS) if isinstance(value, float) else value

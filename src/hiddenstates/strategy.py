@@ -1,0 +1,92 @@
+"""`Strategy`: which hidden states, combined and pooled how, make the embedding. Round-trips to a short string."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Self
+
+from hiddenstates.errors import LabError
+
+COMBINES = ("single", "sum", "mean", "concat")
+_FORM = re.compile(r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)(?P<raw>\+raw)?")
+_RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+))?")
+_EXAMPLES = "Write -1/mean, sum(-4..-1)/mean or concat(0,2,6)/first; +raw at the end leaves the length as it is"
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to make one vector of a text's hidden states.
+
+    Each state is pooled over the positions, the pooled states are combined over the layers, and the result is
+    scaled to length 1. (Only for `max` would combining first and pooling then give another vector.)
+
+    layers:    indices of hidden states; 0 is the embeddings, -1 the last
+    combine:   one of `COMBINES`
+    pool:      a name in `hiddenstates.pooling.POOLINGS`
+    normalize: scale to length 1, so that the inner product is the cosine
+    """
+
+    layers: tuple[int, ...]
+    combine: str
+    pool: str
+    normalize: bool = True
+
+    def __post_init__(self) -> None:
+        if self.combine not in COMBINES:
+            raise LabError(f"strategy: unknown combine {self.combine!r}. Choose one of {', '.join(COMBINES)}.")
+        if not self.layers or len(set(self.layers)) < len(self.layers):
+            raise LabError(f"strategy: layers {self.layers} must name at least one state, each once.")
+        if (self.combine == "single") != (len(self.layers) == 1):
+            raise LabError(f"strategy: {self.combine} of {len(self.layers)} layer(s). One layer is written -1/mean.")
+
+    def __str__(self) -> str:
+        layers = _join(self.layers)
+        head = layers if self.combine == "single" else f"{self.combine}({layers})"
+        return f"{head}/{self.pool}" + ("" if self.normalize else "+raw")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The strategy that a string such as `sum(-4..-1)/mean` names."""
+        found = _FORM.fullmatch(text.replace(" ", ""))
+        if not found:
+            raise LabError(f"strategy {text!r} is not understood. {_EXAMPLES}.")
+        layers = _split(found["single"] or found["layers"], text)
+        combine = "single" if found["single"] or len(layers) == 1 else found["combine"]
+        return cls(layers, combine, found["pool"], normalize=not found["raw"])
+
+    def resolve(self, n_states: int) -> Self:
+        """The same strategy with layers counted from 0, ascending, for a model of `n_states` hidden states."""
+        for layer in self.layers:
+            if not -n_states <= layer < n_states:
+                raise LabError(f"strategy {self}: there is no state {layer}; this model has 0 to {n_states - 1}.")
+        layers = sorted({layer % n_states for layer in self.layers})
+        if len(layers) < len(self.layers):
+            raise LabError(f"strategy {self} names a state twice: this model's states are 0 to {n_states - 1}.")
+        return replace(self, layers=tuple(layers))
+
+
+DEFAULT = Strategy((-1,), "single", "mean")
+"""The published default of sentence encoders: the last state's mean (Reimers & Gurevych 2019)."""
+
+
+def _split(layers: str, whole: str) -> tuple[int, ...]:
+    found: list[int] = []
+    for part in layers.split(","):
+        ends = _RANGE.fullmatch(part)
+        if not ends:
+            raise LabError(f"strategy {whole!r}: {part!r} is no layer and no range. {_EXAMPLES}.")
+        first, last = int(ends[1]), int(ends[2] or ends[1])
+        if last < first:
+            raise LabError(f"strategy {whole!r}: the range {part} runs backwards. {_EXAMPLES}.")
+        found += range(first, last + 1)
+    return tuple(found)
+
+
+def _join(layers: Iterable[int]) -> str:
+    """3,4,5,7 as `3..5,7`."""
+    parts = []
+    for _, group in groupby(enumerate(layers), key=lambda pair: pair[1] - pair[0]):
+        run = [layer for _, layer in group]
+        parts += [f"{run[0]}..{run[-1]}"] if len(run) > 2 else [str(layer) for layer in run]
+    return ",".join(parts)
