@@ -1,15 +1,21 @@
 """What is searched and what is asked: `KnowledgeBase` and `Task`. The one door to the `datasets` package."""
 
+import hashlib
 import json
+import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, Value
+from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from datasets.exceptions import DatasetsError
 from datasets.utils import disable_progress_bars
 
+from hiddenstates.errors import LabError
+from hiddenstates.paths import ROOT
 from hiddenstates.relevance import Qrels
 
 PASSAGE_COLUMNS = ("id", "entity", "title", "text", "image", "topic")
@@ -48,12 +54,14 @@ class Task:
 
     queries: columns `QUERY_COLUMNS`, all strings; `set` names the kind of question, `split` one of `SPLITS`
     measure: "retrieval" ranks every passage; "similarity" correlates the cosine with the grade of each judged pair
+    unjudged: how many queries of the source were left out, because nothing says what they should find
     """
 
     kb: KnowledgeBase
     queries: Dataset
     qrels: Qrels
     measure: Literal["retrieval", "similarity"] = "retrieval"
+    unjudged: int = 0
 
     @property
     def sets(self) -> list[str]:
@@ -78,7 +86,12 @@ class Task:
         self.qrels.write(folder / "qrels.trec")
         inside = self.kb.images.is_relative_to(folder)
         images = self.kb.images.relative_to(folder) if inside else self.kb.images.resolve()
-        about = {"measure": self.measure, "revision": self.kb.revision, "images": str(images)}
+        about = {
+            "measure": self.measure,
+            "revision": self.kb.revision,
+            "images": str(images),
+            "unjudged": self.unjudged,
+        }
         (folder / "task.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -89,18 +102,67 @@ class Task:
         kb = KnowledgeBase(passages, folder / about["images"], about["revision"])
         qrels = Qrels.read(folder / "qrels.trec")
         queries = _read_parquet(folder / "queries.parquet")
-        return cls(kb, queries, qrels.select(queries["id"]), about["measure"])
+        return cls(kb, queries, qrels.select(queries["id"]), about["measure"], about["unjudged"])
 
 
 def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:
     """Rows as a dataset of exactly these string columns; "" where a row has no such key."""
-    filled = [{c: str(row.get(c, "")) for c in columns} for row in rows]
-    return Dataset.from_list(filled, features=Features({c: Value("string") for c in columns}))
+    filled: dict[str, list[str]] = {c: [] for c in columns}
+    for row in rows:
+        for c, values in filled.items():
+            values.append(str(row.get(c, "")))
+    return Dataset.from_dict(filled, features=Features({c: Value("string") for c in columns}))
+
+
+def pinned(name: str, passages: Dataset) -> str:
+    """A revision for passages that have none of their own: `name@` and a hash of every row."""
+    digest = hashlib.sha256()
+    for batch in passages.iter(1000):
+        digest.update(json.dumps(batch).encode())
+    return f"{name}@{digest.hexdigest()[:12]}"
 
 
 def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
-    """A Hugging Face dataset by hub name, or by the local path that `save_to_disk` wrote. No remote code."""
-    raise NotImplementedError
+    """One split of a Hugging Face dataset, nested columns laid flat with dotted names (`output.answer`).
+
+    name:     a path under the repository or absolute (a folder that `save_to_disk` wrote, or JSONL, CSV or Parquet),
+              else a name on the hub; no code of a dataset is ever run
+    split:    None where there is only one
+    revision: the commit that pins a hub name
+    """
+    found = _open_local(ROOT / name) if (ROOT / name).exists() else _open_hub(name, revision)
+    splits = dict(found) if isinstance(found, DatasetDict) else {"train": found}  # the hub's name for the undivided
+    if split is None and len(splits) > 1:
+        raise LabError(f"{name}: one split is wanted, not {', '.join(splits)}. Save the one you mean on its own.")
+    if split is not None and split not in splits:
+        raise LabError(f"{name}: no split {split!r}, only {', '.join(splits)}. Set corpus.huggingface.splits.")
+    return splits[split or next(iter(splits))].flatten()
+
+
+def _open_local(path: Path) -> Dataset | DatasetDict:
+    try:
+        if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
+            return load_from_disk(path)
+        folder, files = (path, None) if path.is_dir() else (path.parent, path.name)
+        with tempfile.TemporaryDirectory() as cache:  # not ~/.cache: a stale copy there would be believed
+            return load_dataset(str(folder), data_files=files, cache_dir=cache, keep_in_memory=True)
+    except (OSError, ValueError, DatasetsError) as error:
+        raise LabError(f"{path}: not a readable dataset ({error.__cause__ or error}). Save it again.") from error
+
+
+def _open_hub(name: str, revision: str | None) -> DatasetDict:
+    if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
+        raise LabError(
+            f"{name}: no such path under {ROOT}, and as a hub name it is not pinned (revision {revision!r}). "
+            "Mend the path, or set the revision to the 40 digits of a commit: a branch or a tag can move."
+        )
+    try:
+        return load_dataset(name, revision=revision)
+    except (OSError, ValueError, DatasetsError) as error:
+        raise LabError(
+            f"{name}: no such path under {ROOT}, and the hub did not give it ({error}). "
+            "Mend the name, go online, or name a local copy."
+        ) from error
 
 
 def _read_parquet(path: Path) -> Dataset:

@@ -1,7 +1,7 @@
 """params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,16 +29,38 @@ class Countries(Section):
     views: int = Field(2, ge=1, le=24)  # degraded views of each flag for the visual questions
 
 
+class PassageColumns(Section):
+    """Which column of a passage dataset is what. Without an id column, the row number is the id."""
+
+    text: str
+    id: str | None = None
+    title: str | None = None
+    image: str | None = None
+    entity: str | None = None
+    topic: str | None = None
+
+
+class QueryColumns(Section):
+    """Which column of a query dataset is what. Without an id column, split and row number are the id."""
+
+    text: str
+    relevant: str  # holds a list of passage ids
+    id: str | None = None
+    image: str | None = None
+    entity: str | None = None
+
+
 class HuggingFace(Section):
     """A passage dataset and a query dataset, by hub name or local path, and which column is what."""
 
-    passages: str
-    queries: str
-    revision: str | None = None  # pins both; required for hub names
-    images: str = ""  # folder of the images, for columns that hold names
-    passage_columns: dict[str, str]
-    query_columns: dict[str, str]
-    splits: dict[str, str] = {"train": "train", "validation": "dev", "test": "test"}
+    passages: str = Field(min_length=1)
+    queries: str = Field(min_length=1)
+    passages_revision: str | None = None  # the commit that pins a hub name
+    queries_revision: str | None = None
+    images: str = "images"  # folder that the image columns are relative to
+    passage_columns: PassageColumns
+    query_columns: QueryColumns
+    splits: dict[str, Literal["train", "dev", "test"]] = {"train": "train", "validation": "dev", "test": "test"}
 
 
 class Corpus(Section):

@@ -32,8 +32,8 @@ class Qrels(Judged):
     """Relevance judgements: query id -> {passage id: grade}; a grade above 0 is relevant."""
 
     def write(self, path: Path) -> None:
-        """TREC qrels: `query 0 passage grade` a line, a whole grade without a decimal point."""
-        lines = (f"{q} 0 {p} {grade:g}\n" for q, row in self.rows.items() for p, grade in row.items())
+        """TREC qrels: `query 0 passage grade` a line; whole grades have no decimal point, others every digit."""
+        lines = (f"{q} 0 {p} {_digits(grade)}\n" for q, row in self.rows.items() for p, grade in row.items())
         path.write_text("".join(lines), encoding="utf-8")
 
     @classmethod
@@ -55,6 +55,10 @@ class Run(Judged):
     @classmethod
     def read(cls, path: Path) -> Self:
         return cls(_rows(path, fields=6, passage=2, number=4))
+
+
+def _digits(grade: float) -> str:
+    return str(int(grade)) if grade == int(grade) else repr(float(grade))
 
 
 def _rows(path: Path, fields: int, passage: int, number: int) -> dict[str, dict[str, float]]:
