@@ -25,8 +25,10 @@ class Shares(Section):
 class Countries(Section):
     """The embedded knowledge base."""
 
-    cities: int = Field(2000, ge=0, le=30000)  # the largest ones, by population
+    countries: int | None = Field(None, ge=20)  # the most populous ones; null for all
+    cities: int = Field(2000, ge=0, le=30000)  # the largest ones of these countries, by population
     views: int = Field(2, ge=1, le=24)  # degraded views of each flag for the visual questions
+    questions: int = Field(800, ge=1)  # at most so many in each set, drawn evenly from its templates
 
 
 class PassageColumns(Section):
