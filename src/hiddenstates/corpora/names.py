@@ -9,14 +9,14 @@ BASE_LETTERS = str.maketrans(
     dict(zip("øłđıæœþðħŋə", ("o", "l", "d", "i", "ae", "oe", "th", "d", "h", "n", "a"), strict=True))
 )
 
-# Words of country names that point at no country in particular.
+# Words of names and questions that point at no country in particular; "Viet Nam" is still told by "viet".
 COMMON = frozenset(
     {"and", "the", "of", "part", "island", "islands", "republic", "democratic", "kingdom"}
     | {"united", "states", "state", "territory", "territories", "saint", "sint", "city", "new"}
     | {"north", "south", "east", "west", "northern", "southern", "eastern", "western", "central"}
     | {"federated", "federation", "federal", "people", "peoples", "plurinational", "bolivarian", "islamic", "province"}
     | {"special", "region", "commonwealth", "principality", "grand", "duchy", "union", "confederation", "arab"}
-    | {"equatorial", "outlying", "minor", "sar", "convertible", "bank", "holy", "see"}
+    | {"equatorial", "outlying", "minor", "sar", "convertible", "bank", "holy", "see", "nam", "has"}
 )
 
 
