@@ -85,10 +85,10 @@ def test_a_dev_split_is_taken_as_it_is(folder: Path, name: str) -> None:
 
 
 def test_whole_number_ids_optional_keys_blank_lines_and_a_byte_order_mark_are_fine(folder: Path) -> None:
-    rows = [json.dumps(row) for row in [{"_id": 7, "text": "", "title": None, "entity": "fr"}, *PASSAGES]]
+    rows = [json.dumps(row) for row in [{"_id": 7, "text": "", "title": None, "entity": 9}, *PASSAGES]]
     write_lines(folder / "corpus.jsonl", ["\ufeff" + rows[0], "", *rows[1:], ""])
     first = load(folder).kb.passages[0]
-    assert (first["id"], first["title"], first["text"], first["entity"]) == ("7", "", "", "fr")
+    assert (first["id"], first["title"], first["text"], first["entity"]) == ("7", "", "", "9")
 
 
 def test_separators_inside_a_text_do_not_end_the_line(folder: Path) -> None:
@@ -128,7 +128,11 @@ BAD = {
     "no id": ("corpus.jsonl", ['{"text": "a"}'], r'corpus.jsonl:1: no "_id" among text\. Add it'),
     "no text": ("corpus.jsonl", ['{"_id": "p0", "title": "a"}'], r'corpus.jsonl:1: no "text" among _id, title'),
     "null text": ("corpus.jsonl", ['{"_id": "p0", "text": null}'], r'corpus.jsonl:1: "text" is null\. Make it text'),
-    "number title": ("corpus.jsonl", ['{"_id": "p0", "text": "", "title": 3}'], r'"title" is a number'),
+    "half a title": (
+        "corpus.jsonl",
+        ['{"_id": "p0", "text": "", "title": 0.5}'],
+        r'"title" is a number\. Make it text',
+    ),
     "truth id": ("corpus.jsonl", ['{"_id": true, "text": ""}'], r'corpus.jsonl:1: "_id" is true or false'),
     "half pair": ("corpus.jsonl", [r'{"_id": "p0", "text": "\ud800"}'], r'corpus.jsonl:1: "text" holds half a surrog'),
     "deep nest": ("corpus.jsonl", ["[" * 100_000], r"corpus.jsonl:1: not JSON"),

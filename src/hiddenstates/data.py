@@ -41,11 +41,11 @@ class KnowledgeBase:
 
     @property
     def ids(self) -> list[str]:
-        return list(self.passages["id"])
+        return list(self.passages["id"][:])  # a slice comes at once, an iteration row by row
 
     def texts(self) -> list[str]:
         """What is encoded of each passage: title and text, as BEIR does (Thakur et al. 2021)."""
-        return [f"{t} {x}".strip() for t, x in zip(self.passages["title"], self.passages["text"], strict=True)]
+        return [f"{t} {x}".strip() for t, x in zip(self.passages["title"][:], self.passages["text"][:], strict=True)]
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ class Task:
     @property
     def sets(self) -> list[str]:
         """The kinds of question, in the order in which they first appear."""
-        return list(dict.fromkeys(self.queries["set"]))
+        return list(dict.fromkeys(self.queries["set"][:]))
 
     def select(self, *, set: str | None = None, split: str | None = None) -> "Task":
         """The same task with only the queries of this set and split."""
         wanted = [
             i
-            for i, (s, p) in enumerate(zip(self.queries["set"], self.queries["split"], strict=True))
+            for i, (s, p) in enumerate(zip(self.queries["set"][:], self.queries["split"][:], strict=True))
             if set in (None, s) and split in (None, p)
         ]
         queries = self.queries.select(wanted)
-        return replace(self, queries=queries, qrels=self.qrels.select(queries["id"]))
+        return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
 
     def save(self, folder: Path) -> None:
         """Write passages.parquet, queries.parquet, qrels.trec and task.json; images stay in `kb.images`."""

@@ -21,7 +21,7 @@ def checked(task: Task, source: str) -> Task:
     if not len(task.kb.passages):
         raise LabError(f"{source}: no passages. Add at least one to search.")
     _check_ids(task.kb.ids, "passage", source)
-    _check_ids(task.queries["id"], "query", source)
+    _check_ids(task.queries["id"][:], "query", source)
     _check_judgements(task, source)
     for query_set in task.sets or [source]:
         for split in MEASURED:
@@ -59,11 +59,12 @@ def _check_ids(ids: Iterable[str], kind: str, source: str) -> None:
 
 
 def _check_judgements(task: Task, source: str) -> None:
-    queries, passages = set(task.queries["id"]), set(task.kb.ids)
+    queries, passages = set(task.queries["id"][:]), set(task.kb.ids)
     lost = [query for query in task.qrels if query not in queries]
     if lost:
         raise LabError(f"{source}: judged queries that do not exist: {_few(lost)}. Add them, or drop their judgements.")
-    lost = [passage for query in task.qrels for passage in task.qrels[query] if passage not in passages]
+    judged = dict.fromkeys(passage for query in task.qrels for passage in task.qrels[query])
+    lost = [passage for passage in judged if passage not in passages]
     if lost:
         raise LabError(f"{source}: judged passages that do not exist: {_few(lost)}. Add them, or drop the judgements.")
 
@@ -81,7 +82,7 @@ def _check_split(part: Task, where: str, split: str) -> None:
 
 def _image_names(task: Task) -> list[str]:
     """Each distinct image of the passages and the queries, once."""
-    return [name for name in dict.fromkeys([*task.kb.passages["image"], *task.queries["image"]]) if name]
+    return [name for name in dict.fromkeys([*task.kb.passages["image"][:], *task.queries["image"][:]]) if name]
 
 
 def _check_images(task: Task) -> None:

@@ -29,8 +29,8 @@ class Record:
         return value
 
     def optional(self, key: str) -> str:
-        """Text that may be absent or null: then ""."""
-        return "" if self.values.get(key) is None else self.text(key)
+        """Text or a whole number that may be absent or null: then ""."""
+        return "" if self.values.get(key) is None else self.id(key)
 
     def id(self, key: str) -> str:
         """An id: text, or a whole number, which becomes text."""

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hiddenstates.data import SPLITS
 from hiddenstates.errors import LabError
 from hiddenstates.params import Corpus
 
@@ -11,7 +12,7 @@ SPLIT_OF_NAME = {"train": "train", "dev": "dev", "validation": "dev", "val": "de
 
 
 def split_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """split -> its file. LabError for a file that is no split, and for two files of one split."""
+    """split -> its file, in the order of `SPLITS`. LabError for a file that is no split, and for two of one split."""
     found: dict[str, Path] = {}
     for path in sorted(p for p in folder.glob("*") if p.suffix in suffixes):
         if path.stem not in SPLIT_OF_NAME:
@@ -20,7 +21,7 @@ def split_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         if split in found:
             raise LabError(f"{path}: the {split} split is already {found[split].name}. Keep one of the two.")
         found[split] = path
-    return found
+    return {split: found[split] for split in SPLITS if split in found}
 
 
 def assign_splits(ids: Mapping[str, Sequence[str]], params: Corpus, source: str) -> dict[str, str]:

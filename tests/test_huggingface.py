@@ -1,0 +1,201 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, DatasetDict
+from pydantic import ValidationError
+
+from hiddenstates.corpora import counts, load_task
+from hiddenstates.data import Task, open_dataset
+from hiddenstates.errors import LabError
+from hiddenstates.params import Corpus, HuggingFace
+
+# the layout of ViQuAE (Lerner et al. 2022): passages without ids, provenance_indices are their row numbers
+PASSAGES = [{"passage": f"title {i} [SEP] passage {i}", "index": i // 2} for i in range(6)]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def questions(split: str, n: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"{split}_{i}",
+            "input": f"who is this {i}?",
+            "image": None,
+            "wikidata_id": f"Q{i}",
+            "output": {"original_answer": "x", "more": {"relevant": [f"k{i}"]}},
+            "provenance_indices": [] if i == 0 else [i, i + 1],
+        }
+        for i in range(n)
+    ]
+
+
+SPLITS = {name: questions(name, n) for name, n in {"train": 2, "validation": 3, "test": 4}.items()}
+
+
+@pytest.fixture
+def section(tmp_path: Path) -> dict[str, Any]:
+    """Both datasets as `save_to_disk` writes them, and the params that read them."""
+    Dataset.from_list(PASSAGES).save_to_disk(tmp_path / "passages")
+    DatasetDict({name: Dataset.from_list(rows) for name, rows in SPLITS.items()}).save_to_disk(tmp_path / "questions")
+    return {
+        "passages": str(tmp_path / "passages"),
+        "queries": str(tmp_path / "questions"),
+        "passage_columns": {"text": "passage", "entity": "index"},
+        "query_columns": {"id": "id", "text": "input", "image": "image", "entity": "wikidata_id",
+                          "relevant": "provenance_indices"},
+    }  # fmt: skip
+
+
+def load(section: dict[str, Any], folder: Path) -> Task:
+    return load_task(Corpus(source="huggingface", huggingface=HuggingFace(**section)), folder)
+
+
+def test_the_layout_of_viquae_becomes_a_task(section: dict[str, Any], tmp_path: Path) -> None:
+    task = load(section, tmp_path)
+    assert task.kb.ids == ["0", "1", "2", "3", "4", "5"]
+    assert task.kb.passages[3]["text"] == "title 3 [SEP] passage 3"
+    assert task.kb.passages[3]["entity"] == "1"  # 3 // 2
+    assert task.sets == ["questions"]
+    assert task.queries[1] == {
+        "id": "validation_1", "set": "questions", "split": "dev", "text": "who is this 1?", "image": "",
+        "template": "", "entity": "Q1", "view": "",
+    }  # fmt: skip
+    assert task.qrels["validation_1"] == {"1": 1.0, "2": 1.0}
+
+
+def test_questions_without_a_relevant_passage_are_left_out_and_counted(section: dict[str, Any], tmp_path: Path) -> None:
+    said = counts(load(section, tmp_path))
+    assert said["queries"] == {"questions": {"dev": 2, "test": 3, "train": 1}}
+    assert said["unjudged_queries"] == 3  # the first of each split
+
+
+def test_jsonl_says_the_same_as_save_to_disk(section: dict[str, Any], tmp_path: Path) -> None:
+    before = load(section, tmp_path)
+    (tmp_path / "json" / "questions").mkdir(parents=True)
+    (tmp_path / "json" / "passages.jsonl").write_text("".join(json.dumps(row) + "\n" for row in PASSAGES))
+    for name, rows in SPLITS.items():
+        path = tmp_path / "json" / "questions" / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section |= {"passages": str(tmp_path / "json" / "passages.jsonl"), "queries": str(tmp_path / "json" / "questions")}
+    after = load(section, tmp_path)
+    assert after.queries.to_list() == before.queries.to_list()
+    assert after.kb.passages.to_list() == before.kb.passages.to_list()
+    assert after.qrels == before.qrels
+
+
+def test_a_parquet_file_is_read_anew_each_time(section: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "passages.parquet"
+    for word in ("first", "second"):
+        Dataset.from_list([{**row, "passage": word} for row in PASSAGES]).to_parquet(path)
+        assert load({**section, "passages": str(path)}, tmp_path).kb.passages[0]["text"] == word
+
+
+def test_passages_with_ids_and_a_nested_column_of_relevant_ones(section: dict[str, Any], tmp_path: Path) -> None:
+    Dataset.from_list([{"key": f"k{i}", "words": "w"} for i in range(4)]).save_to_disk(tmp_path / "keyed")
+    section["passages"] = str(tmp_path / "keyed")
+    section["passage_columns"] = {"id": "key", "text": "words"}
+    section["query_columns"] = {"text": "input", "relevant": "output.more.relevant"}
+    task = load(section, tmp_path)
+    assert task.kb.ids == ["k0", "k1", "k2", "k3"]
+    assert task.qrels["test-3"] == {"k3": 1.0}  # no id column: split and row number
+
+
+def test_without_a_validation_split_dev_is_drawn(section: dict[str, Any], tmp_path: Path) -> None:
+    section["splits"] = {"test": "test"}
+    said = counts(load(section, tmp_path))
+    assert said["queries"] == {"questions": {"dev": 1, "test": 2}}  # dev_share 0.4 × 3
+
+
+def bad_rows(**changed: Any) -> list[dict[str, Any]]:
+    return [{**row, **changed} for row in questions("test", 3)]
+
+
+BAD_ROWS = {
+    "null text": (bad_rows(input=None), r'test row 0: "input" is null\. Make it text'),
+    "id list": (bad_rows(id=["a"]), r'test row 0: "id" is a list\. Make it text'),
+    "one number": (bad_rows(provenance_indices=3), r'"provenance_indices" is a number\. Make it a list of ids'),
+    "fractions": (bad_rows(provenance_indices=[0.5]), r'"provenance_indices" is a number\. Make it text'),
+    "past the end": (bad_rows(provenance_indices=[6, 7]), r"judged passages that do not exist: '6', '7'\. Add"),
+    "negative": (bad_rows(provenance_indices=[-1]), r"judged passages that do not exist: '-1'"),
+    "id twice": (bad_rows(id="a"), r"query ids that occur more than once: 'a'"),
+    "nothing relevant": (bad_rows(provenance_indices=None), r"questions: no test split \(found: train, dev\)"),
+    "image escapes": (bad_rows(image="../x.png"), r"image '../x.png' leaves the images folder"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_a_bad_row_is_refused(section: dict[str, Any], tmp_path: Path, case: str) -> None:
+    rows, message = BAD_ROWS[case]
+    splits = {name: Dataset.from_list(SPLITS[name]) for name in ("train", "validation")}
+    DatasetDict({**splits, "test": Dataset.from_list(rows)}).save_to_disk(tmp_path / "bad" / "questions")
+    section["queries"] = str(tmp_path / "bad" / "questions")
+    with pytest.raises(LabError, match=message):
+        load(section, tmp_path)
+
+
+BAD_PARAMS: dict[str, tuple[dict[str, Any], str]] = {
+    "column": (
+        {"passage_columns": {"text": "passages"}},
+        r"no column passages among passage, index\. Set corpus\.hugg",
+    ),
+    "split": ({"splits": {"dev": "dev", "test": "test"}}, r"no split 'dev', only train, validation, test\. Set corpus"),
+    "no test": ({"splits": {"train": "train"}}, r"questions: no test split \(found: train\)"),
+    "no revision": (
+        {"passages": "Someone/passages"},
+        r"Someone/passages: no such path .* not pinned \(revision None\)",
+    ),
+    "branch": ({"queries": "Someone/questions", "queries_revision": "main"}, r"not pinned \(revision 'main'\)\. Mend"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PARAMS)
+def test_bad_params_are_refused(section: dict[str, Any], tmp_path: Path, case: str) -> None:
+    changed, message = BAD_PARAMS[case]
+    with pytest.raises(LabError, match=message):
+        load(section | changed, tmp_path)
+
+
+def test_unknown_column_keys_and_splits_are_refused_by_the_params(section: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"passage_columns\.txt"):
+        HuggingFace(**section | {"passage_columns": {"text": "passage", "txt": "passage"}})
+    with pytest.raises(ValidationError, match=r"splits\.validation"):
+        HuggingFace(**section | {"splits": {"validation": "valid"}})
+
+
+def test_without_the_section_the_error_names_it(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"there is no section corpus\.huggingface\. Name the datasets"):
+        load_task(Corpus(source="huggingface"), tmp_path)
+
+
+def test_several_splits_of_passages_are_refused(section: dict[str, Any]) -> None:
+    with pytest.raises(LabError, match=r"one split is wanted, not train, validation, test\. Save the one you mean"):
+        open_dataset(section["queries"], None, None)
+
+
+def test_a_hub_name_while_offline_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        LabError, match=r"Someone/passages: no such path under .*, and the hub did not give it .* online"
+    ):
+        open_dataset("Someone/passages", None, COMMIT)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.jsonl", "{cut"), ("a.parquet", "PAR1"), ("a.xyz", "?")])
+def test_an_unreadable_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(LabError, match=rf"{name}: not a readable dataset \(.*\)\. Save it again"):
+        open_dataset(str(tmp_path / name), None, None)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"not a readable dataset"):
+        open_dataset(str(tmp_path), None, None)
+
+
+def test_a_damaged_saved_dataset_is_refused(section: dict[str, Any]) -> None:
+    (arrow,) = Path(section["passages"]).glob("*.arrow")
+    arrow.write_bytes(arrow.read_bytes()[:100])
+    with pytest.raises(LabError, match=r"passages: not a readable dataset"):
+        open_dataset(section["passages"], None, None)
