@@ -36,7 +36,7 @@ test: .venv/.ready
 	$(BIN)/pytest
 
 lab: .venv/.ready
-	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
 bench: .venv/.ready
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
