@@ -68,6 +68,11 @@ class Task:
         """The kinds of question, in the order in which they first appear."""
         return list(dict.fromkeys(self.queries["set"][:]))
 
+    @property
+    def default_measure(self) -> str:
+        """What chooses between strategies unless params say otherwise."""
+        return "mrr@10" if self.measure == "retrieval" else "spearman"
+
     def select(self, *, set: str | None = None, split: str | None = None) -> "Task":
         """The same task with only the queries of this set and split."""
         wanted = [
@@ -77,6 +82,12 @@ class Task:
         ]
         queries = self.queries.select(wanted)
         return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
+
+    def clusters(self) -> dict[str, list[str]]:
+        """Queries that are not independent, by what they share: their entity (else none), and their template."""
+        entities = [e or i for e, i in zip(self.queries["entity"], self.queries["id"], strict=True)]
+        templates = list(self.queries["template"])
+        return {"entity": entities} | ({"template": templates} if any(templates) else {})
 
     def save(self, folder: Path) -> None:
         """Write passages.parquet, queries.parquet, qrels.trec and task.json; images stay in `kb.images`."""

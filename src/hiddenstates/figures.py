@@ -8,12 +8,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from IPython.display import Image
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image as Pictures
 
 WIDTH = 8.5  # inches: a notebook's column
 INK, ACCENT, QUIET = "#22303c", "#c8553d", "#8aa1b1"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": QUIET,
@@ -91,6 +92,19 @@ def lines(table: pd.DataFrame, x: str, y: str, title: str = "") -> Figure:
         ax.plot(table.index, table[name], "o-", color=color, ms=4, lw=1.6, label=name)
     ax.set(xlabel=x, ylabel=y, title=title, xticks=list(table.index))
     ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def spread(values: Float[np.ndarray, "item rank"], x: str, y: str) -> Figure:
+    """Over the ranks 1, 2, …: the median over the items, and the band that holds the middle half of them."""
+    figure, ax = _figure(2.9)
+    ranks = np.arange(1, values.shape[1] + 1)
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+    ax.fill_between(ranks, low, high, color=QUIET, alpha=0.35, lw=0, label="middle half")
+    ax.plot(ranks, middle, "o-", color=ACCENT, ms=4, label="median")
+    ax.set(xlabel=x, ylabel=y, xticks=ranks)
+    ax.legend(frameon=False)
     ax.grid(alpha=0.3)
     return figure
 

@@ -14,7 +14,12 @@ from hiddenstates.pooled import Embeddings
 from hiddenstates.relevance import Run
 from hiddenstates.strategy import Strategy
 
-Metric = Literal["cosine", "inner product"]
+Metric = Literal["cosine", "inner product", "euclidean"]
+_FAISS = {
+    "cosine": faiss.METRIC_INNER_PRODUCT,
+    "inner product": faiss.METRIC_INNER_PRODUCT,
+    "euclidean": faiss.METRIC_L2,
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class IndexBundle:
         """The `depth` best passages of each query; larger scores are better."""
         self._check(queries)
         scores, rows = self.index.search(queries.vectors, min(depth, len(self.ids)))
+        if self.metric == "euclidean":
+            scores = -scores  # larger is better, always
         found = zip(queries.ids, scores, rows, strict=True)
         return Run({q: {self.ids[r]: float(s) for s, r in zip(ss, rr, strict=True) if r >= 0} for q, ss, rr in found})
 
@@ -69,24 +76,35 @@ class IndexBundle:
         _finite(queries)
 
 
-def build_index(embeddings: Embeddings, factory: str = "Flat") -> IndexBundle:
-    """An index of these embeddings by inner product: the cosine where the strategy normalizes.
+def build_index(embeddings: Embeddings, factory: str = "Flat", metric: Metric = "cosine") -> IndexBundle:
+    """An index of these embeddings.
 
     factory: a faiss index_factory string; Flat searches exactly
+    metric:  the cosine needs a strategy that normalizes; a Euclidean score is the negative squared distance
     """
     _finite(embeddings)
     if not embeddings.ids:
         raise LabError("index: there is nothing to index. Give it at least one passage.")
+    if metric == "cosine" and not embeddings.strategy.normalize:
+        raise LabError(
+            f"index: the vectors of {embeddings.strategy} are not of length 1. Drop +raw, or choose another metric."
+        )
     try:
-        index = faiss.index_factory(embeddings.vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(embeddings.vectors.shape[1], factory, _FAISS[metric])
     except RuntimeError as error:
         raise LabError(
             f"index.factory: faiss does not know {factory!r}. Write Flat, HNSW32 or IVF64,Flat, say."
         ) from error
     index.train(embeddings.vectors)
     index.add(embeddings.vectors)
-    metric: Metric = "cosine" if embeddings.strategy.normalize else "inner product"
     return IndexBundle(index, embeddings.ids, embeddings.strategy, embeddings.fingerprint, metric)
+
+
+def agreement(found: Run, passages: Embeddings, queries: Embeddings, depth: int) -> float:
+    """recall@depth against exact search: the share of the true nearest neighbours that were found."""
+    exact = build_index(passages, "Flat").search(queries, depth)
+    shared = [len(set(exact[query]) & set(found[query])) for query in exact]
+    return sum(shared) / sum(len(exact[query]) for query in exact)
 
 
 def _finite(embeddings: Embeddings) -> None:

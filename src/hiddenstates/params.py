@@ -1,7 +1,7 @@
 """params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -74,3 +74,93 @@ class Corpus(Section):
     dev_share: float = Field(0.4, gt=0, lt=1)
     countries: Countries = Countries()
     huggingface: HuggingFace | None = None
+
+
+class States(Section):
+    """Which layer makes which hidden state?"""
+
+    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    revision: str | None = None  # the commit that pins a hub name
+    max_tokens: int = Field(256, ge=2, le=8192)
+    poolings: list[str] = Field(default=["first", "last", "mean", "max", "eos"], min_length=1)
+
+
+class Strategies(Section):
+    """Which layers, combined and pooled how, make the best embedding?"""
+
+    measure: str | None = None  # chooses; null: mrr@10 for retrieval, spearman for similarity
+    report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
+    sets: list[str] | None = None  # the query sets that choose; null: all of them
+    last: int = Field(4, ge=2)  # sum and concat of the last so many states
+    depth: int = Field(100, ge=10)  # passages that a search returns
+    seed: int = 0
+
+
+class Index(Section):
+    """Which FAISS index serves these vectors?"""
+
+    factory: str = "Flat"
+    depth: int = Field(10, ge=1)
+
+
+class Compare(Section):
+    """Is the difference real?"""
+
+    report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
+    depth: int = Field(100, ge=10)
+    seed: int = 0
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "corpus": Corpus,
+    "states": States,
+    "strategies": Strategies,
+    "index": Index,
+    "compare": Compare,
+}
+"""One section a stage; their names are the stages'."""
+
+
+def load_params(path: Path) -> dict[str, Section]:
+    """Every section of a params file, validated. Raises LabError that lists all that is wrong, a line each."""
+    raw = _read(path)
+    wrong = [
+        f"{path.name}: {name}: no such section. Known: {', '.join(SECTIONS)}." for name in raw if name not in SECTIONS
+    ]
+    sections = {}
+    for name, section in SECTIONS.items():
+        try:
+            sections[name] = section.model_validate(raw.get(name) or {})
+        except ValidationError as error:
+            wrong += [f"{path.name}: {_said(name, section, e)}" for e in error.errors()]
+    if wrong:
+        raise LabError("\n".join(wrong))
+    return sections
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
+    except yaml.YAMLError as error:
+        raise LabError(f"{path.name}: not YAML: {error}. Mend that line.") from error
+    if not isinstance(raw, dict):
+        raise LabError(f"{path.name}: expected sections, found {type(raw).__name__}. Known: {', '.join(SECTIONS)}.")
+    return raw
+
+
+def _said(name: str, section: type[Section], error: Any) -> str:
+    """One line about one wrong value: its path, what is wrong, what would be right."""
+    path = ".".join([name, *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        *parents, _ = error["loc"]
+        return f"{path}: unknown key. Known: {', '.join(_keys(section, parents))}."
+    return f"{path}: {error['msg'][0].lower()}{error['msg'][1:]}, found {error['input']!r}."
+
+
+def _keys(section: type[Section], parents: list[Any]) -> list[str]:
+    for parent in parents:
+        kinds = [section.model_fields[parent].annotation, *get_args(section.model_fields[parent].annotation)]
+        section = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section))
+    return list(section.model_fields)

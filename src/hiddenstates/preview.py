@@ -39,8 +39,8 @@ def _strategies(folder: Path, inputs: Path) -> None:
     params = Strategies()
     states, dev = TaskStates.load(inputs / "states"), Task.load(inputs / "corpus").select(split="dev")
     strategies = grid(len(states.passages.state_map), states.passages.values, params.last)
-    scores = sweep(states, dev, strategies, [params.measure], params.depth)
-    choose(scores, params.measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
+    scores = sweep(states, dev, strategies, params.report, params.depth)
+    choose(scores, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
 
 
 def _index(folder: Path, inputs: Path) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int
+from scipy.stats import rankdata, spearmanr
 
+Pairs = Float64[np.ndarray, " pair"]
 RESAMPLES = 2_000
 FLIPS = 10_000
 LEVEL = 0.95
@@ -50,6 +52,22 @@ def compare(first: pd.Series, second: pd.Series, clusters: Mapping[str, Sequence
     return Comparison(len(difference), int(groups.max()) + 1, float(difference.mean()), low, high, p)
 
 
+def compare_correlations(first: Pairs, second: Pairs, grades: Pairs, seed: int) -> Comparison:
+    """The difference of Spearman's correlations of two systems with the same grades, resampled pair by pair.
+
+    Pairs are drawn for the interval; for the test, the two systems' ranks of a pair change places at random.
+    """
+    ours, theirs, truth = (rankdata(values) for values in (first, second, grades))
+    difference = _correlation_gap(ours, theirs, truth)
+    random = np.random.default_rng(seed)
+    draws = random.integers(len(truth), size=(RESAMPLES, len(truth)))
+    low, high = np.quantile([_correlation_gap(ours[d], theirs[d], truth[d]) for d in draws], [0.025, 0.975])
+    swaps = random.random((RESAMPLES, len(truth))) < 0.5
+    swapped = [_correlation_gap(np.where(s, theirs, ours), np.where(s, ours, theirs), truth) for s in swaps]
+    p = (np.sum(np.abs(swapped) >= abs(difference) - 1e-12) + 1) / (RESAMPLES + 1)
+    return Comparison(len(truth), len(truth), difference, float(low), float(high), float(p))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P values corrected for their number, so that none is false with probability over alpha (Holm 1979)."""
     order = np.argsort(p_values)
@@ -57,6 +75,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p_values))
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return [float(p) for p in corrected]
+
+
+def _correlation_gap(first: Pairs, second: Pairs, truth: Pairs) -> float:
+    return float(spearmanr(first, truth)[0] - spearmanr(second, truth)[0])
 
 
 def _codes(groups: Sequence[str]) -> Int[np.ndarray, " query"]:

@@ -31,16 +31,16 @@ class TaskStates:
         """What `save` wrote."""
         return cls(*(PooledStates.load(folder / f"{name}.safetensors") for name in ("passages", "queries")))
 
+    @property
+    def default(self) -> Strategy:
+        """The published default, its layer counted from 0 for this model."""
+        return DEFAULT.resolve(len(self.passages.state_map))
+
 
 def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:
     """One forward pass over every passage and every query."""
     passages = encoder.pool(task.kb.ids, task.kb.texts(), poolings)
     return TaskStates(passages, encoder.pool(task.queries["id"], task.queries["text"], poolings))
-
-    @property
-    def default(self) -> Strategy:
-        """The published default, its layer counted from 0 for this model."""
-        return DEFAULT.resolve(len(self.passages.state_map))
 
 
 def search(states: TaskStates, task: Task, strategy: Strategy, depth: int) -> Run:

@@ -45,6 +45,11 @@ class Strategy:
         head = layers if self.combine == "single" else f"{self.combine}({layers})"
         return f"{head}/{self.pool}" + ("" if self.normalize else "+raw")
 
+    @property
+    def unscaled(self) -> Self:
+        """The same strategy, its vectors left at the length that they come out with."""
+        return replace(self, normalize=False)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """The strategy that a string such as `sum(-4..-1)/mean` names."""

@@ -44,13 +44,16 @@ def score(run: Run, task: Task, measures: Sequence[str]) -> dict[tuple[str, str]
 
 def choose(scores: pd.DataFrame, measure: str, sets: Sequence[str] | None, fingerprint: str) -> Choice:
     """The strategy with the best mean of the measure over the query sets; the earlier in the table, should two tie."""
+    if measure not in scores.columns.unique("measure"):
+        known = ", ".join(scores.columns.unique("measure"))
+        raise LabError(f"strategies.measure: {measure!r} is not among what is reported: {known}. Name one of these.")
     table = scores.xs(measure, axis=1, level="measure")
     unknown = set(sets or ()) - set(table.columns)
     if unknown:
         raise LabError(
             f"strategies.sets: no query set {', '.join(sorted(unknown))}. Known: {', '.join(table.columns)}."
         )
-    means = table[list(sets) if sets else list(table.columns)].mean(axis=1)
+    means = pd.Series(table[list(sets or table.columns)].to_numpy().mean(axis=1), index=table.index)
     best = str(means.idxmax())
     evidence = {"measure": measure, "split": "dev", "score": float(means.max()), "strategies": len(means)}
     return Choice(Strategy.parse(best), fingerprint, evidence)

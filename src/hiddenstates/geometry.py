@@ -1,0 +1,33 @@
+"""What a space of vectors looks like before any question is asked of it."""
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+States = Float32[np.ndarray, "layer item d_model"]
+PAIRS = 10_000
+
+
+def lengths(states: States) -> Float[np.ndarray, " layer"]:
+    """The mean Euclidean length of the vectors of each layer."""
+    return np.linalg.norm(states, axis=-1).mean(-1)
+
+
+def crowding(states: States, seed: int = 0) -> Float[np.ndarray, " layer"]:
+    """The mean cosine of two different items drawn at random, for each layer (Ethayarajh 2019, self-similarity).
+
+    Estimated from `PAIRS` pairs; 1 for a layer whose vectors all point the same way.
+    """
+    n = states.shape[1]
+    random = np.random.default_rng(seed)
+    first = random.integers(n, size=PAIRS)
+    second = (first + random.integers(1, n, size=PAIRS)) % n
+    units = states / np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
+    return np.array([np.einsum("nd,nd->n", layer[first], layer[second]).mean() for layer in units])
+
+
+def alignment(states: States) -> Float[np.ndarray, "layer layer"]:
+    """Linear centred kernel alignment of every two layers, between 0 and 1 (Kornblith et al. 2019, eq. 3)."""
+    centred = (states - states.mean(1, keepdims=True)).astype(np.float64)
+    cross = np.array([[np.linalg.norm(a.T @ b) ** 2 for b in centred] for a in centred])
+    own = np.sqrt(np.maximum(np.diag(cross), np.finfo(np.float64).tiny))
+    return cross / np.outer(own, own)

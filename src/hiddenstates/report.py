@@ -1,0 +1,91 @@
+"""Systems side by side on queries that took no part in choosing: means, intervals, paired tests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hiddenstates.data import Task
+from hiddenstates.measures import evaluate
+from hiddenstates.relevance import Run
+from hiddenstates.significance import Comparison, compare, compare_correlations, holm
+from hiddenstates.strategy import Strategy
+from hiddenstates.sweep import score
+
+ALPHA = 0.05
+
+
+def means(runs: Mapping[str, Run], task: Task, measures: Sequence[str]) -> pd.DataFrame:
+    """One row a system, columns (set, measure): the mean over the queries of the set."""
+    rows = {name: score(run, task, measures) for name, run in runs.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=("set", "measure"), index="system")
+
+
+def paired(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int) -> pd.DataFrame:
+    """Each system against the baseline on each query set: one row (set, system).
+
+    Columns n, clusters, difference, low, high (a 95% interval) and p, corrected by Holm for all the rows.
+    """
+    rows = {}
+    for name in task.sets:
+        part = task.select(set=name)
+        for system in (s for s in runs if s != baseline):
+            rows[name, system] = asdict(_compared(runs[system], runs[baseline], part, measure, seed))
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(("set", "system"))
+    table["p"] = holm(list(table["p"]))
+    return table
+
+
+def _compared(first: Run, second: Run, part: Task, measure: str, seed: int) -> Comparison:
+    if part.measure == "similarity":
+        pairs = [(query, passage) for query, row in part.qrels.rows.items() for passage in row]
+        scores = [np.array([source[q][p] for q, p in pairs]) for source in (first, second, part.qrels)]
+        return compare_correlations(scores[0], scores[1], scores[2], seed)
+    ours, theirs = (evaluate(run, part.qrels, [measure])[measure] for run in (first, second))
+    return compare(ours, theirs, part.clusters(), seed)
+
+
+def nested(table: pd.DataFrame) -> dict[str, Any]:
+    """A table with columns (set, measure) as nested mappings for metrics.json: row, set, measure."""
+    return {
+        str(row): {name: dict(part.droplevel(0)) for name, part in values.groupby(level=0)}
+        for row, values in table.iterrows()
+    }
+
+
+def against(gains: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """`paired`'s table as nested mappings for metrics.json: set, system, column."""
+    nested_rows: dict[str, dict[str, Any]] = {}
+    for (name, system), row in gains.to_dict("index").items():
+        nested_rows.setdefault(name, {})[system] = row
+    return nested_rows
+
+
+def verdict(gains: pd.DataFrame, system: str, strategy: Strategy, default: Strategy) -> str:
+    """A paragraph of Markdown: on which sets a strategy beats the default, on which it loses, where none can say."""
+    rows = pd.DataFrame(gains.xs(system, level="system"))
+    real = rows["p"] < ALPHA
+    told = {
+        "better": rows[real & (rows["difference"] > 0)],
+        "worse": rows[real & (rows["difference"] < 0)],
+        "not told apart": rows[~real],
+    }
+    sets = "; ".join(f"**{word}** on {_listed(part)}" for word, part in told.items() if len(part))
+    keep = "" if len(told["better"]) else f" Nothing beats the default: keep `{default}`."
+    return f"`{strategy}` against `{default}` on test: {sets}.{keep}"
+
+
+def _listed(rows: pd.DataFrame) -> str:
+    return ", ".join(
+        f"{name} ({row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}])" for name, row in rows.iterrows()
+    )
+
+
+def write_runs(runs: Mapping[str, Run], task: Task, folder: Path) -> None:
+    """<system>.run for each, and qrels.trec beside them: what any TREC tool needs to score them again."""
+    task.qrels.write(folder / "qrels.trec")
+    for system, run in runs.items():
+        run.write(folder / f"{system}.run", tag=system)
