@@ -72,6 +72,13 @@ def test_disputed_facts_name_their_source(countries: dict[str, Country], code: s
     assert texts["currency"].startswith("As recorded in CLDR, ")
 
 
+def test_zones_that_cldr_files_under_an_old_name(countries: dict[str, Country]) -> None:
+    assert told(countries["IN"])["time"] == (
+        "Clocks in India keep India Standard Time. The tz database has Asia/Kolkata for India."
+    )
+    assert told(countries["TR"])["time"] == "The tz database has Europe/Istanbul for Turkey."
+
+
 def test_names_are_clean_and_differ(countries: dict[str, Country]) -> None:
     found = [country.name for country in countries.values()]
     assert len(set(found)) == len(found)

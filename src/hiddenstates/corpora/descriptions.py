@@ -6,9 +6,10 @@ from itertools import combinations
 
 from hiddenstates.corpora import draws, names
 from hiddenstates.corpora.facts import Country
-from hiddenstates.corpora.passages import listed, shown_subdivisions
+from hiddenstates.corpora.passages import shown_subdivisions
 from hiddenstates.corpora.question import Question
 from hiddenstates.corpora.templates import DESCRIPTIONS
+from hiddenstates.corpora.wording import listed
 from hiddenstates.corpora.world import World
 
 EACH = 4  # descriptions of a country

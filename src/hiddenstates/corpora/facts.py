@@ -136,8 +136,10 @@ def _dialling(phone: str) -> str:
     return phone if phone.startswith("+") or not phone else f"+{phone}"
 
 
-def _clocks(zones: Iterable[str]) -> tuple[str, ...]:
-    metazones = [get_global("meta_zones").get(zone) for zone in zones]
+def _clocks(zones: tuple[str, ...]) -> tuple[str, ...]:
+    # CLDR files some clocks under a zone's old name: India's under Asia/Calcutta
+    spellings = {*zones} | {old for old, new in get_global("zone_aliases").items() if new in zones}
+    metazones = [get_global("meta_zones").get(zone) for zone in spellings]
     long = [ENGLISH.meta_zones.get(m, {}).get("long") or {} for m in metazones if m]
     found = [forms.get("generic") or forms.get("standard") for forms in long]
     return tuple(sorted({name for name in found if name}))

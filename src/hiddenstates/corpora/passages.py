@@ -1,11 +1,12 @@
 """Facts told as sentences: up to nine passages a country, one a city. What is not known is not told."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from hiddenstates.corpora import corrections, draws
 from hiddenstates.corpora.cities import City, direction, distance
 from hiddenstates.corpora.facts import Country
+from hiddenstates.corpora.wording import listed, plural
 from hiddenstates.data import Row
 
 SHOWN = 6  # subdivisions and zones named in a passage
@@ -23,25 +24,9 @@ def country_passages(country: Country, image: str) -> list[Row]:
     ]
 
 
-def listed(items: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    *first, last = items
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def plural(kind: str, count: int) -> str:
-    """ "1 city", "2 cities"; what stands behind "with" or in brackets keeps its form."""
-    head, sep, tail = kind.lower().partition(" with ")
-    if count == 1 or "islands" in head or head.startswith("districts"):
-        return f"{count} {head}{sep}{tail}"
-    endings = {"y": "ies", "h": "hes"} if not head.endswith(("ay", "ey")) else {}
-    stem = head[:-1] if head[-1] in endings and not head.endswith("borough") else head
-    return f"{count} {stem}{endings.get(head[-1], 's') if stem != head else 's'}{sep}{tail}"
-
-
 def shown_subdivisions(country: Country) -> list[str]:
     """The subdivisions that the country's passage names."""
-    return draws.shuffled([name for _, name in country.subdivisions], country.entity)[:SHOWN]
+    return draws.shuffled(list({name: None for _, name in country.subdivisions}), country.entity)[:SHOWN]
 
 
 def _say(country: Country, topic: str, variants: Sequence[str], **facts: object) -> str:
@@ -131,10 +116,10 @@ def _telecom(c: Country) -> str:
 def _time(c: Country) -> str:
     if not c.zones:
         return ""
-    clocks = f"Clocks in {c.label} keep {listed(c.clocks)}." if c.clocks else f"{c.name} keeps a time of its own."
+    clocks = f"Clocks in {c.label} keep {listed(c.clocks)}. " if c.clocks else ""
     more = f" and {len(c.zones) - SHOWN} more" if len(c.zones) > SHOWN else ""
     zones = ", ".join(c.zones[:SHOWN]) if more else listed(c.zones)
-    return f"{clocks} The tz database has {zones}{more} for it."
+    return f"{clocks}The tz database has {zones}{more} for {c.label}."
 
 
 def _subdivisions(c: Country) -> str:

@@ -1,4 +1,4 @@
-from hiddenstates.corpora.passages import listed, plural
+from hiddenstates.corpora.wording import listed, plural
 
 
 def test_listed() -> None:
@@ -16,4 +16,5 @@ def test_plural() -> None:
     assert plural("City with county rights", 23) == "23 cities with county rights"
     assert plural("Metropolitan district", 36) == "36 metropolitan districts"
     assert plural("Islands, groups of islands", 9) == "9 islands, groups of islands"
+    assert plural("Group of islands (20 inhabited islands)", 3) == "3 groups of islands (20 inhabited islands)"
     assert plural("Unitary authority", 80) == "80 unitary authorities"
