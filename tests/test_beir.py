@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus
 from hiddenstates.corpora import LAYOUTS, NAMED, load_task
-from hiddenstates.data import Task
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus
 
 PASSAGES = [{"_id": f"p{i}", "title": f"Title {i}", "text": f"text {i}"} for i in range(4)]
 QUERIES = [{"_id": f"q{i}", "text": f"question {i}"} for i in range(10)]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora.checks import MAX_PIXELS, checked, counts
-from hiddenstates.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
-from hiddenstates.errors import LabError
-from hiddenstates.relevance import Qrels
 
 
 def make_task(images: Path, passage_image: str = "", query_image: str = "") -> Task:

@@ -7,10 +7,10 @@ import pytest
 from datasets import Dataset, DatasetDict
 from pydantic import ValidationError
 
+from hiddenstates.core.data import Task, open_dataset
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus, HuggingFace
 from hiddenstates.corpora import counts, load_task
-from hiddenstates.data import Task, open_dataset
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus, HuggingFace
 
 # the layout of ViQuAE (Lerner et al. 2022): passages without ids, provenance_indices are their row numbers
 PASSAGES = [{"passage": f"title {i} [SEP] passage {i}", "index": i // 2} for i in range(6)]

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus
 from hiddenstates.corpora import load_task
-from hiddenstates.data import Task
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus
 
 HEADER = "sentence1\tsentence2\tscore"
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hiddenstates.choice import Choice
+from hiddenstates.core.choice import Choice
+from hiddenstates.core.data import Task
+from hiddenstates.core.params import Corpus, Countries, States, Strategies
 from hiddenstates.corpora import load_task
-from hiddenstates.data import Task
-from hiddenstates.encoder import load_encoder
-from hiddenstates.index import build_index
-from hiddenstates.params import Corpus, Countries, States, Strategies
-from hiddenstates.states import TaskStates, pool_task
-from hiddenstates.sweep import choose, grid, sweep
+from hiddenstates.encoding.encoder import load_encoder, pool_task
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.retrieval.index import build_index
+from hiddenstates.retrieval.sweep import choose, grid, sweep
 
 SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1))
 

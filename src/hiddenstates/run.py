@@ -16,11 +16,11 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from hiddenstates.errors import LabError
-from hiddenstates.params import SECTIONS, load_params
-from hiddenstates.paths import NOTEBOOKS, out_folder, params_file
-from hiddenstates.scrub import scrub
-from hiddenstates.stage import WRITE_TO
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import SECTIONS, load_params
+from hiddenstates.core.paths import NOTEBOOKS, out_folder, params_file
+from hiddenstates.core.scrub import scrub
+from hiddenstates.core.stage import WRITE_TO
 
 THREADS = "2"
 ENVIRONMENT = {

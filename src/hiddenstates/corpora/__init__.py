@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus
+from hiddenstates.core.paths import ROOT
 from hiddenstates.corpora.beir import is_beir, load_beir
 from hiddenstates.corpora.checks import checked, counts
 from hiddenstates.corpora.countries import load_countries
 from hiddenstates.corpora.huggingface import load_huggingface
 from hiddenstates.corpora.similarity import is_similarity, load_similarity
-from hiddenstates.data import Task
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus
-from hiddenstates.paths import ROOT
 
 __all__ = ["LAYOUTS", "NAMED", "counts", "load_task"]
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, pinned, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus
+from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora.reading import Record, json_records, tsv_records
 from hiddenstates.corpora.splits import assign_splits, split_files
-from hiddenstates.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, pinned, table
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus
-from hiddenstates.relevance import Qrels
 
 QRELS_COLUMNS = ("query-id", "corpus-id", "score")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from hiddenstates.data import Task
-from hiddenstates.errors import LabError
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
 
 MEASURED = ("dev", "test")  # every query set needs both: one to choose on, one to report
 MAX_PIXELS = 50_000_000

@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, table
+from hiddenstates.core.params import Corpus
+from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora import draws
 from hiddenstates.corpora.aliases import alias
 from hiddenstates.corpora.descriptions import described
@@ -20,9 +23,6 @@ from hiddenstates.corpora.question import Question, at_most, numbered, split_of
 from hiddenstates.corpora.questions import named, two_hop, visual
 from hiddenstates.corpora.views import make_view
 from hiddenstates.corpora.world import World, flag_name, read_world
-from hiddenstates.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, table
-from hiddenstates.params import Corpus
-from hiddenstates.relevance import Qrels
 
 
 def load_countries(params: Corpus, folder: Path) -> Task:

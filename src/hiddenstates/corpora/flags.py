@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image, ImageFilter
 
-from hiddenstates.errors import LabError
+from hiddenstates.core.errors import LabError
 
 SIZE = (16, 11)
 

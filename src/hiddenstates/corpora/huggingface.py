@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, open_dataset, pinned, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus, HuggingFace, PassageColumns, QueryColumns
+from hiddenstates.core.paths import ROOT
+from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora.reading import Record
 from hiddenstates.corpora.splits import assign_splits
-from hiddenstates.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, open_dataset, pinned, table
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus, HuggingFace, PassageColumns, QueryColumns
-from hiddenstates.paths import ROOT
-from hiddenstates.relevance import Qrels
 
 REQUIRED = ("id", "text", "relevant")  # the other columns may hold null
 

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from hiddenstates.core.data import SPLITS
+from hiddenstates.core.params import Shares
 from hiddenstates.corpora import draws, names
 from hiddenstates.corpora.cities import City
 from hiddenstates.corpora.facts import Country
 from hiddenstates.corpora.question import Question, split_of
 from hiddenstates.corpora.templates import BRIDGES, FLAGS, QUESTIONS
 from hiddenstates.corpora.world import World
-from hiddenstates.data import SPLITS
-from hiddenstates.params import Shares
 
 VISUAL_TOPICS = 2  # facts asked of each view
 HOPS = 2  # facts asked over each bridge

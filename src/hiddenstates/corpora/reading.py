@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hiddenstates.errors import LabError
+from hiddenstates.core.errors import LabError
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
+from hiddenstates.core.params import Corpus
+from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora.reading import Record, json_records, tsv_records
 from hiddenstates.corpora.splits import SPLIT_OF_NAME, assign_splits, split_files
-from hiddenstates.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
-from hiddenstates.params import Corpus
-from hiddenstates.relevance import Qrels
 
 COLUMNS = ("sentence1", "sentence2", "score")
 SUFFIXES = (".tsv", ".jsonl")

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hiddenstates.data import SPLITS
-from hiddenstates.errors import LabError
-from hiddenstates.params import Corpus
+from hiddenstates.core.data import SPLITS
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Corpus
 
 SPLIT_OF_NAME = {"train": "train", "dev": "dev", "validation": "dev", "val": "dev", "test": "test"}
 

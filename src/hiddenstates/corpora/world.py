@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from hiddenstates.core.data import Row
+from hiddenstates.core.params import Countries
 from hiddenstates.corpora import names
 from hiddenstates.corpora.cities import City, capitals, read_cities
 from hiddenstates.corpora.facts import Country, read_countries
 from hiddenstates.corpora.flags import flag_classes
 from hiddenstates.corpora.passages import city_passage, country_passages
-from hiddenstates.data import Row
-from hiddenstates.params import Countries
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hiddenstates.errors import LabError
+from hiddenstates.core.errors import LabError
 
 
 class Section(BaseModel):

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hiddenstates.errors import LabError
-from hiddenstates.families import StateMap
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.families import StateMap
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hiddenstates.errors import LabError
-from hiddenstates.strategy import Strategy
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.strategy import Strategy
 
 
 @dataclass(frozen=True)

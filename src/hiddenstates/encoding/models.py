@@ -11,8 +11,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from hiddenstates.errors import LabError
-from hiddenstates.files import sha256
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import sha256
 
 disable_progress_bar()  # weights load in a moment
 

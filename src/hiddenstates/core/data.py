@@ -14,9 +14,9 @@ from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_f
 from datasets.exceptions import DatasetsError
 from datasets.utils import disable_progress_bars
 
-from hiddenstates.errors import LabError
-from hiddenstates.paths import ROOT
-from hiddenstates.relevance import Qrels
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.paths import ROOT
+from hiddenstates.core.relevance import Qrels
 
 PASSAGE_COLUMNS = ("id", "entity", "title", "text", "image", "topic")
 QUERY_COLUMNS = ("id", "set", "split", "text", "image", "template", "entity", "view")

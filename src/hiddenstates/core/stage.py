@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hiddenstates.paths import out_folder
+from hiddenstates.core.paths import out_folder
 
 WRITE_TO = "HIDDENSTATES_STAGE"
 """Environment variable in which the runner names the folder that a stage writes to."""

@@ -10,13 +10,15 @@ from jaxtyping import Float32, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hiddenstates.batching import TOKEN_BUDGET, length_batches
-from hiddenstates.errors import LabError
-from hiddenstates.families import StateMap, family_of
-from hiddenstates.models import fingerprint, load_parts, model_folder
-from hiddenstates.pooled import Embeddings, PooledStates
-from hiddenstates.pooling import HiddenStates, get_pooling
-from hiddenstates.strategy import Strategy
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
+from hiddenstates.encoding.families import StateMap, family_of
+from hiddenstates.encoding.models import fingerprint, load_parts, model_folder
+from hiddenstates.encoding.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.pooling import HiddenStates, get_pooling
+from hiddenstates.encoding.states import TaskStates
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,12 @@ def load_encoder(name: str, revision: str | None = None, max_tokens: int = 256) 
     longest = min(max_tokens, config.max_position_embeddings)
     state_map = family.state_map(config.num_hidden_layers)
     return Encoder(name, model, tokenizer, state_map, eos_id, longest, fingerprint(folder))
+
+
+def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:
+    """One forward pass over every passage and every query."""
+    passages = encoder.pool(task.kb.ids, task.kb.texts(), poolings)
+    return TaskStates(passages, encoder.pool(task.queries["id"], task.queries["text"], poolings))
 
 
 def _numpy(pooled: Tensor) -> Float32[np.ndarray, "layer batch d_model"]:

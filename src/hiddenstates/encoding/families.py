@@ -6,7 +6,7 @@ A new family is one entry in `FAMILIES`; no other line changes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hiddenstates.errors import LabError
+from hiddenstates.core.errors import LabError
 
 
 @dataclass(frozen=True)

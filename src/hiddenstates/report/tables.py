@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenstates.data import Task
-from hiddenstates.measures import evaluate
-from hiddenstates.relevance import Run
-from hiddenstates.significance import Comparison, compare, compare_correlations, holm
-from hiddenstates.strategy import Strategy
-from hiddenstates.sweep import score
+from hiddenstates.core.data import Task
+from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.report.significance import Comparison, compare, compare_correlations, holm
+from hiddenstates.retrieval.measures import evaluate
+from hiddenstates.retrieval.sweep import score
 
 ALPHA = 0.05
 
@@ -58,10 +58,10 @@ def nested(table: pd.DataFrame) -> dict[str, Any]:
 
 def against(gains: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """`paired`'s table as nested mappings for metrics.json: set, system, column."""
-    nested_rows: dict[str, dict[str, Any]] = {}
-    for (name, system), row in gains.to_dict("index").items():
-        nested_rows.setdefault(name, {})[system] = row
-    return nested_rows
+    rows: dict[str, dict[str, Any]] = {name: {} for name in gains.index.unique("set")}
+    for (name, system), row in zip(gains.index, gains.to_dict("records"), strict=True):
+        rows[name][system] = row
+    return rows
 
 
 def verdict(gains: pd.DataFrame, system: str, strategy: Strategy, default: Strategy) -> str:

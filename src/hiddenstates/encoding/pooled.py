@@ -10,9 +10,9 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from hiddenstates.errors import LabError
-from hiddenstates.families import State, StateMap
-from hiddenstates.strategy import Strategy
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.families import State, StateMap
 
 
 @dataclass(frozen=True)

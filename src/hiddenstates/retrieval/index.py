@@ -8,11 +8,11 @@ from typing import Any, Literal
 import faiss
 import numpy as np
 
-from hiddenstates.errors import LabError
-from hiddenstates.files import sha256
-from hiddenstates.pooled import Embeddings
-from hiddenstates.relevance import Run
-from hiddenstates.strategy import Strategy
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import sha256
+from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.pooled import Embeddings
 
 Metric = Literal["cosine", "inner product", "euclidean"]
 _FAISS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from hiddenstates.errors import LabError
+from hiddenstates.core.errors import LabError
 
 
 @dataclass(frozen=True)

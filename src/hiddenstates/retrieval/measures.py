@@ -12,8 +12,8 @@ import pandas as pd
 from jaxtyping import Float64
 from scipy.stats import pearsonr, spearmanr
 
-from hiddenstates.errors import LabError
-from hiddenstates.relevance import Qrels, Run
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels, Run
 
 _FORM = re.compile(r"(recall|mrr|ndcg)@([1-9]\d*)")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Self
 
-from hiddenstates.errors import LabError
+from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
 _FORM = re.compile(r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)(?P<raw>\+raw)?")
@@ -23,7 +23,7 @@ class Strategy:
 
     layers:    indices of hidden states; 0 is the embeddings, -1 the last
     combine:   one of `COMBINES`
-    pool:      a name in `hiddenstates.pooling.POOLINGS`
+    pool:      a name in `hiddenstates.encoding.pooling.POOLINGS`
     normalize: scale to length 1, so that the inner product is the cosine
     """
 

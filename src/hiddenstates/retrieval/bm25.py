@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import bm25s
 
-from hiddenstates.data import Task
-from hiddenstates.relevance import Run
+from hiddenstates.core.data import Task
+from hiddenstates.core.relevance import Run
 
 
 def bm25_run(task: Task, depth: int) -> Run:

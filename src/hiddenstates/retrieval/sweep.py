@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from tqdm import tqdm
 
-from hiddenstates.choice import Choice
-from hiddenstates.data import Task
-from hiddenstates.errors import LabError
-from hiddenstates.measures import correlate, evaluate
-from hiddenstates.relevance import Run
-from hiddenstates.states import TaskStates, search
-from hiddenstates.strategy import Strategy
+from hiddenstates.core.choice import Choice
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.retrieval.measures import correlate, evaluate
+from hiddenstates.retrieval.search import search
 
 
 def grid(n_states: int, poolings: Iterable[str], last: int) -> list[Strategy]:

@@ -1,0 +1,1 @@
+"""From texts to hidden states, and from hidden states to embeddings."""

@@ -1,0 +1,30 @@
+"""`TaskStates`: the pooled hidden states of a whole task, which every strategy can be tried on without the model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hiddenstates.core.strategy import DEFAULT, Strategy
+from hiddenstates.encoding.pooled import PooledStates
+
+
+@dataclass(frozen=True)
+class TaskStates:
+    """The pooled hidden states of a task's passages and of its queries."""
+
+    passages: PooledStates
+    queries: PooledStates
+
+    def save(self, folder: Path) -> None:
+        """passages.safetensors and queries.safetensors."""
+        self.passages.save(folder / "passages.safetensors")
+        self.queries.save(folder / "queries.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TaskStates":
+        """What `save` wrote."""
+        return cls(*(PooledStates.load(folder / f"{name}.safetensors") for name in ("passages", "queries")))
+
+    @property
+    def default(self) -> Strategy:
+        """The published default, its layer counted from 0 for this model."""
+        return DEFAULT.resolve(len(self.passages.state_map))

@@ -1,0 +1,1 @@
+"""Search, and how good it is."""

@@ -1,0 +1,29 @@
+"""Exact search of a task's queries under a strategy."""
+
+import numpy as np
+
+from hiddenstates.core.data import Task
+from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.retrieval.index import build_index
+
+
+def search(states: TaskStates, task: Task, strategy: Strategy, depth: int) -> Run:
+    """The exact search of the task's queries under a strategy; for similarity, just the judged pairs."""
+    passages = states.passages.embed(strategy)
+    queries = states.queries.select(task.queries["id"]).embed(strategy)
+    if task.measure == "similarity":
+        return _judged(passages, queries, task)
+    return build_index(passages).search(queries, depth)
+
+
+def _judged(passages: Embeddings, queries: Embeddings, task: Task) -> Run:
+    row = {name: i for i, name in enumerate(passages.ids)}
+    cosines = {}
+    for query, vector in zip(queries.ids, queries.vectors, strict=True):
+        names = list(task.qrels[query])
+        values = np.asarray(passages.vectors[[row[name] for name in names]] @ vector)
+        cosines[query] = dict(zip(names, map(float, values), strict=True))
+    return Run(cosines)
