@@ -7,9 +7,8 @@ import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, SPLITS, Task
 from hiddenstates.core.params import Corpus
-from hiddenstates.corpora import names
-from hiddenstates.corpora.countries import load_countries
-from hiddenstates.corpora.facts import read_countries
+from hiddenstates.corpora.countries import load_countries, names
+from hiddenstates.corpora.countries.facts import read_countries
 
 SMALL = Corpus.model_validate({"countries": {"countries": 40, "cities": 30, "views": 1}})
 

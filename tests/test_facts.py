@@ -2,9 +2,9 @@
 
 import pytest
 
-from hiddenstates.corpora.cities import capitals, direction, distance, read_cities
-from hiddenstates.corpora.facts import Country, read_countries
-from hiddenstates.corpora.passages import country_passages
+from hiddenstates.corpora.countries.cities import capitals, direction, distance, read_cities
+from hiddenstates.corpora.countries.facts import Country, read_countries
+from hiddenstates.corpora.countries.passages import country_passages
 
 
 @pytest.fixture(scope="module")

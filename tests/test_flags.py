@@ -1,5 +1,5 @@
-from hiddenstates.corpora.facts import read_countries
-from hiddenstates.corpora.flags import SAME, flag_classes, flag_distance, read_flag
+from hiddenstates.corpora.countries.facts import read_countries
+from hiddenstates.corpora.countries.flags import SAME, flag_classes, flag_distance, read_flag
 
 
 def test_flags_that_nobody_can_tell_apart_form_a_class() -> None:

@@ -1,4 +1,4 @@
-from hiddenstates.corpora import names
+from hiddenstates.corpora.countries import names
 
 
 def test_key_is_one_for_the_spellings_of_a_name() -> None:

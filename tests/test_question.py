@@ -1,7 +1,7 @@
 from collections import Counter
 
 from hiddenstates.core.params import Shares
-from hiddenstates.corpora.question import Question, at_most, numbered, split_of
+from hiddenstates.corpora.countries.question import Question, at_most, numbered, split_of
 
 
 def question(template: str, entity: str) -> Question:

@@ -1,10 +1,10 @@
 import numpy as np
 from PIL import Image
 
-from hiddenstates.corpora.draws import generator
-from hiddenstates.corpora.facts import read_countries
-from hiddenstates.corpora.flags import read_flag
-from hiddenstates.corpora.views import make_view
+from hiddenstates.corpora.countries.draws import generator
+from hiddenstates.corpora.countries.facts import read_countries
+from hiddenstates.corpora.countries.flags import read_flag
+from hiddenstates.corpora.countries.views import make_view
 
 
 def pixels(image: Image.Image) -> np.ndarray:

@@ -1,4 +1,4 @@
-from hiddenstates.corpora.wording import listed, plural
+from hiddenstates.corpora.countries.wording import listed, plural
 
 
 def test_listed() -> None:

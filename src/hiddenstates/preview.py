@@ -24,20 +24,23 @@ def ensure(stage: str, inputs: Path) -> None:
 
 
 def _corpus(folder: Path, inputs: Path) -> None:
-    load_task(SAMPLE, folder).save(folder)
+    load_task(SAMPLE, folder / "task").save(folder / "task")
 
 
 def _states(folder: Path, inputs: Path) -> None:
     ensure("corpus", inputs)
     params = States()
     encoder = load_encoder(params.model, params.revision, params.max_tokens)
-    pool_task(encoder, Task.load(inputs / "corpus"), params.poolings).save(folder)
+    pool_task(encoder, Task.load(inputs / "corpus" / "task"), params.poolings).save(folder / "pooled")
 
 
 def _strategies(folder: Path, inputs: Path) -> None:
     ensure("states", inputs)
     params = Strategies()
-    states, dev = TaskStates.load(inputs / "states"), Task.load(inputs / "corpus").select(split="dev")
+    states, dev = (
+        TaskStates.load(inputs / "states" / "pooled"),
+        Task.load(inputs / "corpus" / "task").select(split="dev"),
+    )
     strategies = grid(len(states.passages.state_map), states.passages.values, params.last)
     scores = sweep(states, dev, strategies, params.report, params.depth)
     choose(scores, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
@@ -45,7 +48,7 @@ def _strategies(folder: Path, inputs: Path) -> None:
 
 def _index(folder: Path, inputs: Path) -> None:
     ensure("strategies", inputs)
-    passages = TaskStates.load(inputs / "states").passages
+    passages = TaskStates.load(inputs / "states" / "pooled").passages
     build_index(passages.embed(Choice.load(inputs / "strategies" / "choice.json").strategy)).save(folder / "index")
 
 

@@ -95,7 +95,7 @@ def load_encoder(name: str, revision: str | None = None, max_tokens: int = 256) 
         raise LabError(
             f"model {name}: its tokenizer has no {family.eos_token} or no pad_token. Set it and save it again."
         )
-    longest = min(max_tokens, config.max_position_embeddings)
+    longest = min(max_tokens, _positions(model))
     state_map = family.state_map(config.num_hidden_layers)
     return Encoder(name, model, tokenizer, state_map, eos_id, longest, fingerprint(folder))
 
@@ -104,6 +104,12 @@ def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStat
     """One forward pass over every passage and every query."""
     passages = encoder.pool(task.kb.ids, task.kb.texts(), poolings)
     return TaskStates(passages, encoder.pool(task.queries["id"], task.queries["text"], poolings))
+
+
+def _positions(model: Any) -> int:
+    """How many tokens the model has positions for: RoBERTa and MPNet start counting after the padding's own."""
+    table = model.embeddings.position_embeddings
+    return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
 
 
 def _numpy(pooled: Tensor) -> Float32[np.ndarray, "layer batch d_model"]:

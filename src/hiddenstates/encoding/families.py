@@ -49,7 +49,7 @@ class Family:
 FAMILIES = {
     # Post-norm encoders (Devlin et al. 2019): the residual sum goes through a layer norm at the end of each layer.
     "bert": Family(
-        model_types=("bert", "roberta", "xlm-roberta", "camembert", "electra"),
+        model_types=("bert", "roberta", "xlm-roberta", "camembert"),
         embeddings=State("embeddings", "embeddings.LayerNorm"),
         layer=State("encoder.layer.{i}", "encoder.layer.{i}.output.LayerNorm"),
         eos_token="sep_token",

@@ -2,17 +2,21 @@
 
 import hashlib
 import importlib.util
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256
+from hiddenstates.core.paths import ROOT
 
 disable_progress_bar()  # weights load in a moment
 
@@ -39,20 +43,23 @@ BUNDLES = {
 def model_folder(name: str, revision: str | None) -> Path:
     """The folder that holds the model's files.
 
-    name:     a key of `BUNDLES`, a local folder, or a hub name
+    name:     a key of `BUNDLES`, a local folder (absolute, or from the repository's root), or a hub name
     revision: the commit to load of a hub name; the other two need none
     """
     if name in BUNDLES:
         return _unpacked(name, BUNDLES[name])
-    if Path(name).is_dir():
-        return _with_weights(Path(name))
+    if (ROOT / name).is_dir():
+        return _with_weights(ROOT / name)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise LabError(f"model {name!r}: no such folder, and no hub name of the form owner/name.")
-    if revision is None:
-        raise LabError(f"model {name}: a hub model needs a pinned revision (the commit's 40 hex digits).")
+    if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
+        raise LabError(
+            f"model {name}: no such folder, and as a hub name it is not pinned (revision {revision!r}). "
+            "Give the 40 hex digits of a commit: a branch or a tag can move."
+        )
     try:
         return _with_weights(Path(snapshot_download(name, revision=revision, allow_patterns=list(READ))))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise LabError(
             f"model {name} at {revision} could not be fetched ({type(error).__name__}). "
             "Check the name, the revision and the network, or give a local folder."
@@ -70,14 +77,27 @@ def fingerprint(folder: Path) -> str:
 def load_parts(folder: Path) -> tuple[Any, Any, Any]:
     """(config, model in evaluation mode, tokenizer) from safetensors, without remote code."""
     try:
-        config = AutoConfig.from_pretrained(folder)
-        model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False).eval()
-        return config, model, AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        model, report = AutoModel.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0][:200]
         raise LabError(
             f"model {folder}: transformers cannot load it ({reason}). Save it again with save_pretrained."
         ) from error
+    _complete(folder, report["missing_keys"], tokenizer)
+    return config, model.eval(), tokenizer
+
+
+def _complete(folder: Path, missing: Iterable[str], tokenizer: Any) -> None:
+    """transformers fills in what is not there: random weights, and a vocabulary of special tokens only."""
+    random = sorted(key for key in missing if not key.startswith("pooler."))  # no hidden state sees the pooler
+    if random:
+        raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
+    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
+        raise LabError(f"model {folder}: no vocabulary in it. Save its tokenizer there with save_pretrained.")
 
 
 def _unpacked(name: str, bundle: Bundle) -> Path:

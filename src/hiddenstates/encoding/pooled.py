@@ -60,7 +60,12 @@ class PooledStates:
 
     def save(self, path: Path) -> None:
         """A safetensors file: one tensor a pooling, the rest in its header."""
-        about = {"ids": self.ids, "state_map": [asdict(s) for s in self.state_map], "fingerprint": self.fingerprint}
+        about = {
+            "ids": self.ids,
+            "poolings": list(self.values),
+            "state_map": [asdict(state) for state in self.state_map],
+            "fingerprint": self.fingerprint,
+        }
         # one key: the header keeps no order between several, and the file must come out the same twice
         save_file(self.values, path, metadata={"about": json.dumps(about)})
 
@@ -70,7 +75,7 @@ class PooledStates:
         try:
             with safe_open(path, framework="numpy") as file:
                 about = json.loads(file.metadata()["about"])
-                values = {name: file.get_tensor(name) for name in sorted(file.keys())}
+                values = {name: file.get_tensor(name) for name in about["poolings"]}
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise LabError(
                 f"{path}: no pooled states can be read from it ({error}). Run the stage `states` again."

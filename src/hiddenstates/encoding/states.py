@@ -16,6 +16,7 @@ class TaskStates:
 
     def save(self, folder: Path) -> None:
         """passages.safetensors and queries.safetensors."""
+        folder.mkdir(parents=True, exist_ok=True)
         self.passages.save(folder / "passages.safetensors")
         self.queries.save(folder / "queries.safetensors")
 

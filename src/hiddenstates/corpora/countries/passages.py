@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from hiddenstates.core.data import Row
-from hiddenstates.corpora import corrections, draws
-from hiddenstates.corpora.cities import City, direction, distance
-from hiddenstates.corpora.facts import Country
-from hiddenstates.corpora.wording import listed, plural
+from hiddenstates.corpora.countries import corrections, draws
+from hiddenstates.corpora.countries.cities import City, direction, distance
+from hiddenstates.corpora.countries.facts import Country
+from hiddenstates.corpora.countries.wording import listed, plural
 
 SHOWN = 6  # subdivisions and zones named in a passage
 SOURCES = {"currency": "CLDR", "languages": "CLDR"}  # of the topics that are not GeoNames'

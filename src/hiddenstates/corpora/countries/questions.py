@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from hiddenstates.core.data import SPLITS
 from hiddenstates.core.params import Shares
-from hiddenstates.corpora import draws, names
-from hiddenstates.corpora.cities import City
-from hiddenstates.corpora.facts import Country
-from hiddenstates.corpora.question import Question, split_of
-from hiddenstates.corpora.templates import BRIDGES, FLAGS, QUESTIONS
-from hiddenstates.corpora.world import World
+from hiddenstates.corpora.countries import draws, names
+from hiddenstates.corpora.countries.cities import City
+from hiddenstates.corpora.countries.facts import Country
+from hiddenstates.corpora.countries.question import Question, split_of
+from hiddenstates.corpora.countries.templates import BRIDGES, FLAGS, QUESTIONS
+from hiddenstates.corpora.countries.world import World
 
 VISUAL_TOPICS = 2  # facts asked of each view
 HOPS = 2  # facts asked over each bridge

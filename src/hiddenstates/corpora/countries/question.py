@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hiddenstates.core.data import SPLITS, Row
 from hiddenstates.core.params import Shares
-from hiddenstates.corpora import draws
+from hiddenstates.corpora.countries import draws
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from babel import Locale
 
-from hiddenstates.corpora import draws, names
-from hiddenstates.corpora.question import Question
-from hiddenstates.corpora.templates import ALIASES
-from hiddenstates.corpora.world import World
+from hiddenstates.corpora.countries import draws, names
+from hiddenstates.corpora.countries.question import Question
+from hiddenstates.corpora.countries.templates import ALIASES
+from hiddenstates.corpora.countries.world import World
 
 LANGUAGES = (
     *("az", "cs", "cy", "da", "de", "es", "et", "eu", "fi", "fr", "hr", "hu", "id"),

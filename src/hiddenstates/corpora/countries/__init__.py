@@ -15,14 +15,14 @@ from pathlib import Path
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, table
 from hiddenstates.core.params import Corpus
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.corpora import draws
-from hiddenstates.corpora.aliases import alias
-from hiddenstates.corpora.descriptions import described
-from hiddenstates.corpora.flags import read_flag
-from hiddenstates.corpora.question import Question, at_most, numbered, split_of
-from hiddenstates.corpora.questions import named, two_hop, visual
-from hiddenstates.corpora.views import make_view
-from hiddenstates.corpora.world import World, flag_name, read_world
+from hiddenstates.corpora.countries import draws
+from hiddenstates.corpora.countries.aliases import alias
+from hiddenstates.corpora.countries.descriptions import described
+from hiddenstates.corpora.countries.flags import read_flag
+from hiddenstates.corpora.countries.question import Question, at_most, numbered, split_of
+from hiddenstates.corpora.countries.questions import named, two_hop, visual
+from hiddenstates.corpora.countries.views import make_view
+from hiddenstates.corpora.countries.world import World, flag_name, read_world
 
 
 def load_countries(params: Corpus, folder: Path) -> Task:

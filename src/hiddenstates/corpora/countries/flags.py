@@ -21,7 +21,7 @@ def read_flag(code: str) -> Image.Image:
     """The flag of a country, RGBA, at its native size: 16×11 but for Switzerland's and Nepal's."""
     spec = find_spec("django_countries")  # found, not imported: it wants Django
     if spec is None or spec.origin is None:
-        raise LabError("The flags are in the package django-countries, which is not installed: run `make setup`.")
+        raise LabError("The flags are in the package django-countries, which is not installed: run `make test`.")
     path = Path(spec.origin).parent / "static" / "flags" / f"{code.lower()}.gif"
     with Image.open(path) as image:
         return image.convert("RGBA")

@@ -7,11 +7,11 @@ from functools import cached_property
 
 from hiddenstates.core.data import Row
 from hiddenstates.core.params import Countries
-from hiddenstates.corpora import names
-from hiddenstates.corpora.cities import City, capitals, read_cities
-from hiddenstates.corpora.facts import Country, read_countries
-from hiddenstates.corpora.flags import flag_classes
-from hiddenstates.corpora.passages import city_passage, country_passages
+from hiddenstates.corpora.countries import names
+from hiddenstates.corpora.countries.cities import City, capitals, read_cities
+from hiddenstates.corpora.countries.facts import Country, read_countries
+from hiddenstates.corpora.countries.flags import flag_classes
+from hiddenstates.corpora.countries.passages import city_passage, country_passages
 
 
 @dataclass(frozen=True)

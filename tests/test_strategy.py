@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.strategy import COMBINES, DEFAULT, Strategy
+
+LAYERS = st.lists(st.integers(-30, 30), min_size=1, max_size=12, unique=True).map(tuple)
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Strategy:
+    layers = draw(LAYERS)
+    combine = "single" if len(layers) == 1 else draw(st.sampled_from([c for c in COMBINES if c != "single"]))
+    return Strategy(layers, combine, draw(st.from_regex("[a-z]+", fullmatch=True)), draw(st.booleans()))
+
+
+@given(valid())
+def test_a_strategy_comes_back_from_its_string(strategy: Strategy) -> None:
+    assert Strategy.parse(str(strategy)) == strategy
+
+
+@given(LAYERS.map(sorted), st.integers(31, 40))
+def test_resolving_again_changes_nothing(layers: list[int], n_states: int) -> None:
+    resolved = Strategy((layers[0],), "single", "mean").resolve(n_states)
+    assert resolved.resolve(n_states) == resolved
+    assert 0 <= resolved.layers[0] < n_states
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy"),
+    [
+        ("-1/mean", Strategy((-1,), "single", "mean")),
+        ("0/first+raw", Strategy((0,), "single", "first", normalize=False)),
+        ("sum(-4..-1)/mean", Strategy((-4, -3, -2, -1), "sum", "mean")),
+        ("concat(0,2,6)/first", Strategy((0, 2, 6), "concat", "first")),
+        ("mean(3..5,7)/max", Strategy((3, 4, 5, 7), "mean", "max")),
+        ("sum( 1, 2 ) / eos", Strategy((1, 2), "sum", "eos")),
+        ("sum(5)/mean", Strategy((5,), "single", "mean")),
+        ("concat(6,0)/mean", Strategy((6, 0), "concat", "mean")),
+    ],
+)
+def test_a_string_names_a_strategy(text: str, strategy: Strategy) -> None:
+    assert Strategy.parse(text) == strategy
+
+
+@pytest.mark.parametrize(
+    ("layers", "written"),
+    [((1, 2), "sum(1,2)/mean"), ((1, 2, 3), "sum(1..3)/mean"), ((-2, -1, 0, 5), "sum(-2..0,5)/mean")],
+)
+def test_three_layers_in_a_row_are_a_range(layers: tuple[int, ...], written: str) -> None:
+    assert str(Strategy(layers, "sum", "mean")) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [("-1/mean", (6,)), ("sum(-4..-1)/mean", (3, 4, 5, 6)), ("concat(-1,0)/mean", (0, 6)), ("-7/mean", (0,))],
+)
+def test_layers_resolve_from_zero_ascending(text: str, layers: tuple[int, ...]) -> None:
+    assert Strategy.parse(text).resolve(7).layers == layers
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("last/mean", r"strategy 'last/mean' is not understood\. Write -1/mean"),
+        ("", "strategy '' is not understood"),
+        ("-1", "strategy '-1' is not understood"),
+        ("-1/mean+sum", "is not understood"),
+        ("sum(1,2)", "is not understood"),
+        ("sum(1,x)/mean", r"strategy 'sum\(1,x\)/mean': 'x' is no layer and no range\. Write"),
+        ("sum(4..1)/mean", r"the range 4\.\.1 runs backwards\. Write"),
+        ("product(1,2)/mean", "unknown combine 'product'. Choose one of single, sum, mean, concat."),
+        ("sum(1,1)/mean", r"layers \(1, 1\) must name at least one state, each once"),
+        ("single(1,2)/mean", r"single of 2 layer\(s\)\. One layer is written -1/mean"),
+    ],
+)
+def test_a_string_that_names_no_strategy(text: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        Strategy.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("7/mean", "strategy 7/mean: there is no state 7; this model has 0 to 6"),
+        ("-8/mean", "strategy -8/mean: there is no state -8; this model has 0 to 6"),
+        ("sum(-1,6)/mean", r"strategy sum\(-1,6\)/mean names a state twice: this model's states are 0 to 6"),
+    ],
+)
+def test_a_layer_that_the_model_lacks(text: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        Strategy.parse(text).resolve(7)
+
+
+def test_no_layers_and_a_combination_of_one_are_refused() -> None:
+    with pytest.raises(LabError, match=r"layers \(\) must name at least one state"):
+        Strategy((), "sum", "mean")
+    with pytest.raises(LabError, match=r"sum of 1 layer\(s\)"):
+        Strategy((1,), "sum", "mean")
+
+
+def test_unscaled_changes_the_length_and_nothing_else() -> None:
+    assert str(DEFAULT) == "-1/mean"
+    assert str(DEFAULT.unscaled) == "-1/mean+raw"
+    assert DEFAULT.unscaled.layers == DEFAULT.layers
