@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +48,16 @@ class PooledStates:
             )
         resolved = strategy.resolve(len(self.state_map))
         states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
-        return Embeddings(self.ids, _scaled(_combined(states, resolved.combine), resolved), resolved, self.fingerprint)
+        embeddings = Embeddings(self.ids, _combined(states, resolved.combine), resolved, self.fingerprint)
+        return _scaled(embeddings) if resolved.normalize else embeddings
 
     def select(self, ids: Iterable[str]) -> "PooledStates":
         """The same states for these items only, in this order."""
         wanted = list(ids)
         row = {name: i for i, name in enumerate(self.ids)}
+        unknown = [name for name in wanted if name not in row]
+        if unknown:
+            raise LabError(f"no states of item {unknown[0]!r}. Run the stage `states` again.")
         rows = [row[name] for name in wanted]
         values = {pool: states[:, rows] for pool, states in self.values.items()}
         return PooledStates(wanted, values, self.state_map, self.fingerprint)
@@ -89,12 +93,11 @@ def _combined(states: Float32[np.ndarray, "chosen item d_model"], combine: str) 
     return states.mean(0) if combine == "mean" else states.sum(0)
 
 
-def _scaled(vectors: Float32[np.ndarray, "item width"], strategy: Strategy) -> Float32[np.ndarray, "item width"]:
-    if not strategy.normalize:
-        return vectors
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+def _scaled(embeddings: Embeddings) -> Embeddings:
+    lengths = np.linalg.norm(embeddings.vectors, axis=1, keepdims=True)
     if not lengths.all():
+        item = embeddings.ids[int(np.argmin(lengths))]
         raise LabError(
-            f"strategy {strategy}: item {int(np.argmin(lengths))} has a vector of length 0; it has no direction."
+            f"strategy {embeddings.strategy}: item {item!r} has a vector of length 0; it has no direction. Add +raw."
         )
-    return vectors / lengths
+    return replace(embeddings, vectors=embeddings.vectors / lengths)

@@ -1,0 +1,190 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sentence_transformers import SentenceTransformer
+from tiny import VOCABULARY, save_tiny, save_tokenizer, tiny_model
+from transformers import AutoModel, AutoTokenizer
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels
+from hiddenstates.core.strategy import DEFAULT, Strategy
+from hiddenstates.encoding import encoder as module
+from hiddenstates.encoding.encoder import Encoder, load_encoder, pool_task
+from hiddenstates.encoding.models import model_folder
+from hiddenstates.encoding.pooling import POOLINGS
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+TEXTS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return load_encoder(str(save_tiny(tmp_path_factory.mktemp("tiny"))))
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Encoder:
+    return load_encoder(MINILM)
+
+
+def numbers(texts: list[str]) -> list[str]:
+    return [str(i) for i in range(len(texts))]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_alone_padded_and_streamed_agree(tiny: Encoder, pooling: str) -> None:
+    streamed = tiny.pool(numbers(TEXTS), TEXTS, [pooling]).values[pooling]  # [layer, item, d_model]
+    padded = POOLINGS[pooling](tiny.states(TEXTS)).numpy()
+    assert streamed.shape == (4, 5, 32)
+    assert_allclose(padded, streamed, rtol=1e-5, atol=1e-6)
+    for i, text in enumerate(TEXTS):
+        assert_allclose(POOLINGS[pooling](tiny.states([text])).numpy()[:, 0], streamed[:, i], rtol=1e-5, atol=1e-6)
+
+
+def test_small_batches_give_what_large_ones_do(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = TEXTS * 5
+    large = tiny.pool(numbers(texts), texts, ["mean"]).values["mean"]
+    monkeypatch.setattr(module, "TOKEN_BUDGET", 10)
+    assert_allclose(tiny.pool(numbers(texts), texts, ["mean"]).values["mean"], large, rtol=1e-5, atol=1e-6)
+
+
+def test_states_name_their_axes(tiny: Encoder) -> None:
+    states = tiny.states(TEXTS)
+    assert states.values.shape == (len(tiny.state_map), 5, 12, 32)
+    assert states.mask.sum(-1).tolist() == [8, 3, 2, 12, 5]  # words, [CLS] and [SEP]; `flags` is flag ##s
+    assert states.eos is not None
+    assert states.eos.tolist() == [7, 2, 1, 11, 4]
+
+
+def test_layers_come_in_the_model_s_order(tiny: Encoder) -> None:
+    ids = torch.tensor(tiny.tokenize(TEXTS[:1]))
+    with torch.inference_mode():
+        embedded, last = tiny.model.embeddings(ids), tiny.model(input_ids=ids).last_hidden_state
+    values = tiny.states(TEXTS[:1]).values
+    assert_allclose(values[0], embedded, rtol=1e-6)
+    assert_allclose(values[-1], last, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "combined"),
+    [
+        ("2/mean", lambda s: s[2]),
+        ("-1/mean", lambda s: s[3]),
+        ("sum(0,2)/mean", lambda s: s[0] + s[2]),
+        ("sum(-2..-1)/mean", lambda s: s[2] + s[3]),
+        ("mean(1..3)/mean", lambda s: (s[1] + s[2] + s[3]) / 3),
+        ("concat(3,1)/mean", lambda s: np.concatenate([s[1], s[3]], axis=1)),
+    ],
+)
+def test_encode_pools_combines_and_scales(tiny: Encoder, text: str, combined: object) -> None:
+    strategy = Strategy.parse(text)
+    assert callable(combined)
+    expected = combined(POOLINGS["mean"](tiny.states(TEXTS)).numpy())
+    raw = tiny.encode(TEXTS, strategy.unscaled)
+    assert_allclose(raw.vectors, expected, rtol=1e-5, atol=1e-6)
+    scaled = tiny.encode(TEXTS, strategy, ids=list("abcde"))
+    assert_allclose(scaled.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5, atol=1e-6)
+    assert (scaled.ids, scaled.strategy, scaled.fingerprint) == (list("abcde"), strategy.resolve(4), tiny.fingerprint)
+
+
+def test_a_long_text_is_cut(tiny: Encoder) -> None:
+    short = replace(tiny, max_tokens=5)
+    assert short.tokenize(["the capital of france is paris"]) == [
+        [VOCABULARY[token] for token in ("[CLS]", "the", "capital", "of", "[SEP]")]
+    ]
+    assert_allclose(
+        short.encode(["the capital of france"], DEFAULT).vectors,
+        tiny.encode(["the capital of"], DEFAULT).vectors,
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("bert", 40), ("roberta", 38), ("mpnet", 38), ("distilbert", 40)])
+def test_a_text_is_cut_where_the_model_has_no_more_positions(tmp_path: Path, kind: str, longest: int) -> None:
+    encoder = load_encoder(str(save_tiny(tmp_path, kind)), max_tokens=8192)
+    assert encoder.max_tokens == longest  # the first two of RoBERTa's 40 positions are the padding's
+    assert encoder.encode(["the " * 60], DEFAULT).vectors.shape == (1, 32)
+
+
+def test_the_end_of_text_is_found_where_a_text_names_it_too(tiny: Encoder) -> None:
+    states = tiny.states(["paris [SEP] rome"])
+    assert states.eos is not None
+    assert states.eos.tolist() == [2]
+
+
+def test_no_gradients_and_no_dropout(tiny: Encoder) -> None:
+    once, twice = tiny.states(TEXTS).values, tiny.states(TEXTS).values
+    assert not once.requires_grad
+    assert torch.equal(once, twice)
+
+
+def test_a_task_is_pooled_in_its_own_order(tiny: Encoder, tmp_path: Path) -> None:
+    passages = table([{"id": f"p{i}", "title": "the", "text": text} for i, text in enumerate(TEXTS)], PASSAGE_COLUMNS)
+    queries = table([{"id": "q1", "text": "rome"}, {"id": "q0", "text": "the flag of bern"}], QUERY_COLUMNS)
+    task = Task(KnowledgeBase(passages, tmp_path, "r"), queries, Qrels({"q0": {"p1": 1}, "q1": {"p3": 1}}))
+    states = pool_task(tiny, task, ["first", "mean"])
+    assert (states.passages.ids, states.queries.ids) == ([f"p{i}" for i in range(5)], ["q1", "q0"])
+    alone = POOLINGS["mean"](tiny.states([f"the {TEXTS[4]}"])).numpy()[:, 0]
+    assert_allclose(states.passages.values["mean"][:, 4], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_an_unknown_pooling_is_refused_before_any_work(tiny: Encoder) -> None:
+    with pytest.raises(LabError, match="unknown pooling 'median'"):
+        replace(tiny, model=None).pool(["0"], ["the"], ["mean", "median"])
+
+
+def test_a_model_of_no_family_is_refused(tmp_path: Path) -> None:
+    tiny_model("gpt2", n_positions=40, bos_token_id=2, eos_token_id=3).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    with pytest.raises(LabError, match="model type 'gpt2' is in no family"):
+        load_encoder(str(tmp_path))
+
+
+def test_a_tokenizer_without_an_end_of_text_is_refused(tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(save_tiny(tmp_path))
+    tokenizer.sep_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(LabError, match="its tokenizer has no sep_token or no pad_token"):
+        load_encoder(str(tmp_path))
+
+
+QUESTIONS = [
+    "What is the capital of France?",
+    "Bern",
+    "",
+    "Reykjavík — høfuðborg Íslands, 東京, 🏳️",
+    "The telephone numbers of this country begin with +41. " * 40,
+]
+
+
+def test_the_default_model_embeds_as_published(minilm: Encoder) -> None:
+    """The model card's recipe, written out: the mean of the last state over the mask, scaled to length 1."""
+    folder = model_folder(MINILM, None)
+    batch = AutoTokenizer.from_pretrained(folder)(
+        QUESTIONS, padding=True, truncation=True, max_length=256, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        last = AutoModel.from_pretrained(folder)(**batch).last_hidden_state
+    mask = batch["attention_mask"][:, :, None]
+    published = torch.nn.functional.normalize((last * mask).sum(1) / mask.sum(1)).numpy()
+    cosines = (minilm.encode(QUESTIONS, DEFAULT).vectors * published).sum(1)
+    assert_allclose(cosines, 1, atol=1e-5)
+
+
+def test_the_default_model_agrees_with_sentence_transformers(minilm: Encoder) -> None:
+    theirs = SentenceTransformer(str(model_folder(MINILM, None)), device="cpu")
+    theirs.max_seq_length = 256
+    cosines = (minilm.encode(QUESTIONS, DEFAULT).vectors * theirs.encode(QUESTIONS, normalize_embeddings=True)).sum(1)
+    assert_allclose(cosines, 1, atol=1e-5)
+
+
+def test_the_default_model_knows_that_paris_is_no_river(minilm: Encoder) -> None:
+    question, city, river = minilm.encode(
+        ["What is the capital of France?", "Paris is the capital of France.", "The Nile is a river."], DEFAULT
+    ).vectors
+    assert question @ city > 0.7 > 0.3 > question @ river

