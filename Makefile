@@ -32,7 +32,7 @@ test: .venv/.ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 	$(BIN)/pytest
 
 lab: .venv/.ready
@@ -44,7 +44,7 @@ bench: .venv/.ready
 lint: .venv/.ready
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/nbstripout notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
 
 # The lock must install from the public registry alone, and beside a CPU wheel just as well. So torch loses its local
 # version (+cpu), and the CUDA packages are left to torch, which pins them itself where its wheel wants them;
