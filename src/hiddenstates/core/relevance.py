@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Self
 
@@ -63,10 +64,14 @@ def _digits(grade: float) -> str:
 
 def _rows(path: Path, fields: int, passage: int, number: int) -> dict[str, dict[str, float]]:
     rows: dict[str, dict[str, float]] = {}
-    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path}: cannot be read ({error}). Run the stage that writes it again.") from error
+    for i, line in enumerate(lines[:-1] if lines[-1] == "" else lines, 1):
         parts = line.split()
         try:
-            if len(parts) != fields:
+            if len(parts) != fields or not isfinite(float(parts[number])):
                 raise ValueError
             rows.setdefault(parts[0], {})[parts[passage]] = float(parts[number])
         except ValueError:

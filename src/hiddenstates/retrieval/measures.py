@@ -27,15 +27,20 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> pd.DataFrame:
     rows = {}
     for query, grades in qrels.rows.items():
         gains = _gains(run.rows.get(query, {}), grades)
-        ideal = np.sort([g for g in grades.values() if g > 0])[::-1]
+        ideal = np.array(sorted((g for g in grades.values() if g > 0), reverse=True), dtype=float)
         rows[query] = [_MEASURES[kind](gains, ideal, k) for kind, k in kinds]
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(measures))
 
 
 def correlate(run: Run, qrels: Qrels) -> dict[str, float]:
-    """Spearman's and Pearson's correlation of score and grade over the judged pairs, each between -1 and 1."""
+    """Spearman's and Pearson's correlation of score and grade over the judged pairs, each between -1 and 1.
+
+    0 where all scores, or all grades, are equal: they tell nothing of each other.
+    """
     pairs = [(run[query][passage], grade) for query, row in qrels.rows.items() for passage, grade in row.items()]
-    scores, grades = np.array(pairs).T
+    scores, grades = np.array(pairs, dtype=float).reshape(-1, 2).T
+    if len(np.unique(scores)) < 2 or len(np.unique(grades)) < 2:
+        return {"spearman": 0.0, "pearson": 0.0}
     return {"spearman": float(spearmanr(scores, grades)[0]), "pearson": float(pearsonr(scores, grades)[0])}
 
 
@@ -50,6 +55,7 @@ def parse_measure(name: str) -> tuple[str, int]:
 
 
 Gains = Float64[np.ndarray, " rank"]
+Ideal = Float64[np.ndarray, " relevant"]
 
 
 def _gains(scores: Mapping[str, float], grades: Mapping[str, float]) -> Gains:
@@ -58,16 +64,16 @@ def _gains(scores: Mapping[str, float], grades: Mapping[str, float]) -> Gains:
     return np.array([max(grade, 0.0) for _, grade in found], dtype=float)
 
 
-def _recall(gains: Gains, ideal: Gains, k: int) -> float:
+def _recall(gains: Gains, ideal: Ideal, k: int) -> float:
     return float((gains[:k] > 0).sum() / len(ideal)) if len(ideal) else 0.0
 
 
-def _mrr(gains: Gains, ideal: Gains, k: int) -> float:
+def _mrr(gains: Gains, ideal: Ideal, k: int) -> float:
     hits = np.flatnonzero(gains[:k] > 0)
     return 1.0 / (hits[0] + 1) if len(hits) else 0.0
 
 
-def _ndcg(gains: Gains, ideal: Gains, k: int) -> float:
+def _ndcg(gains: Gains, ideal: Ideal, k: int) -> float:
     best = _dcg(ideal[:k])
     return _dcg(gains[:k]) / best if best else 0.0
 
