@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hiddenstates.core.errors import LabError
@@ -40,11 +41,9 @@ def run_stage(stage: str) -> Path:
     os.environ |= {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()} | {WRITE_TO: str(staging)}
     try:
         _execute(notebook, staging / "notebook.ipynb", parameters)
-    except PapermillExecutionError as error:
+    except (PapermillExecutionError, DeadKernelError) as error:
         kept = _keep_failed(stage, staging)
-        raise LabError(
-            f"{stage}: {error.evalue if error.ename == 'LabError' else error}\nThe failed notebook: {kept}"
-        ) from error
+        raise LabError(f"{stage}: {_told(error)}\nThe failed notebook: {kept}") from error
     finally:
         del os.environ[WRITE_TO]
     return _replace(staging, out_folder() / stage)
@@ -64,9 +63,11 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     source = next((c.source for c in cells if "parameters" in c.metadata.get("tags", [])), None)
     if source is None:
         raise LabError(f"{notebook.name}: no cell is tagged `parameters`. Tag the cell that holds the defaults.")
-    assigned = {
-        t.id for node in ast.parse(source).body for t in getattr(node, "targets", []) if isinstance(t, ast.Name)
-    }
+    try:
+        body = ast.parse(source).body
+    except SyntaxError as error:
+        raise LabError(f"{notebook.name}: its parameters cell is not Python ({error}). Mend it.") from error
+    assigned = {t.id for node in body for t in getattr(node, "targets", []) if isinstance(t, ast.Name)}
     odd = assigned.symmetric_difference(parameters)
     if odd:
         raise LabError(
@@ -78,6 +79,13 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     papermill.execute_notebook(notebook, output, parameters=parameters, stderr_file=sys.stderr, progress_bar=False)
     done = nbformat.read(output, as_version=4)
     nbformat.write(scrub(done), output)
+
+
+def _told(error: PapermillExecutionError | DeadKernelError) -> str:
+    """Of a LabError its sentence, of any other error the traceback."""
+    if isinstance(error, DeadKernelError):
+        return "the kernel died, as it does when memory runs out. Ask for less in params.yaml."
+    return str(error.evalue if error.ename == "LabError" else error)
 
 
 def _keep_failed(stage: str, staging: Path) -> Path:

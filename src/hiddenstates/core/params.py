@@ -111,12 +111,29 @@ class Compare(Section):
     seed: int = 0
 
 
+class Tagging(Section):
+    """Which hidden states tag the named entities best?"""
+
+    source: str = "countries"
+    token_column: int = 0
+    tag_column: int = -1  # -1 is the last
+    sentences: int = Field(600, ge=1)  # at most so many a split
+    per_template: int = Field(20, ge=1)  # of one wording, a split; only the countries have wordings
+    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    revision: str | None = None  # the commit that pins a hub name
+    max_tokens: int = Field(256, ge=2, le=8192)
+    last: int = Field(4, ge=2)  # sum, concat and weighted sum of the last so many states
+    penalties: list[float] = Field(default=[0.01, 0.1, 1.0], min_length=1)  # scikit-learn's C: smaller is stricter
+    seed: int = 0
+
+
 SECTIONS: dict[str, type[Section]] = {
     "corpus": Corpus,
     "states": States,
     "strategies": Strategies,
     "index": Index,
     "compare": Compare,
+    "tagging": Tagging,
 }
 """One section a stage; their names are the stages'."""
 
@@ -130,7 +147,8 @@ def load_params(path: Path) -> dict[str, Section]:
     sections = {}
     for name, section in SECTIONS.items():
         try:
-            sections[name] = section.model_validate(raw.get(name) or {})
+            written = raw.get(name)  # None under a name with nothing below it
+            sections[name] = section.model_validate({} if written is None else written)
         except ValidationError as error:
             wrong += [f"{path.name}: {_said(name, section, e)}" for e in error.errors()]
     if wrong:
@@ -145,6 +163,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
     except yaml.YAMLError as error:
         raise LabError(f"{path.name}: not YAML: {error}. Mend that line.") from error
+    if raw is None:  # an empty file: every default
+        return {}
     if not isinstance(raw, dict):
         raise LabError(f"{path.name}: expected sections, found {type(raw).__name__}. Known: {', '.join(SECTIONS)}.")
     return raw

@@ -10,9 +10,11 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import out_folder
 
 WRITE_TO = "HIDDENSTATES_STAGE"
@@ -38,7 +40,7 @@ class Stage:
         return self.inputs / stage
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """metrics.json, floats rounded to `DIGITS`."""
+        """metrics.json, floats rounded to `DIGITS`. Refuses NaN and infinity, which JSON cannot hold."""
         text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False)
         (self.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
 
@@ -53,9 +55,13 @@ def open_stage(name: str) -> Stage:
     return Stage(name, sample / name, sample)
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Any, path: str = "") -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _rounded(v) for key, v in value.items()}
+        return {str(key): _rounded(v, f"{path}.{key}".strip(".")) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(v) for v in value]
-    return round(float(value), DIGITS) if isinstance(value, float) else value
+        return [_rounded(v, f"{path}.{i}") for i, v in enumerate(value)]
+    if not isinstance(value, float):
+        return value
+    if not isfinite(value):
+        raise LabError(f"metrics.json: {path} is {value}. There was nothing to measure: leave it out, or look why.")
+    return round(float(value), DIGITS) + 0.0  # never -0.0: the sign of nothing differs between processors

@@ -64,9 +64,9 @@ class IndexBundle:
                     f"{folder / 'index.faiss'} is not the file that index.json describes. Build the index again."
                 )
             index = faiss.read_index(str(folder / "index.faiss"))
+            return cls(index, about["ids"], Strategy.parse(about["strategy"]), about["fingerprint"], about["metric"])
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise LabError(f"{folder}: no index can be read from it ({error}). Build the index again.") from error
-        return cls(index, about["ids"], Strategy.parse(about["strategy"]), about["fingerprint"], about["metric"])
 
     def _check(self, queries: Embeddings) -> None:
         if queries.fingerprint != self.fingerprint:
@@ -89,13 +89,16 @@ def build_index(embeddings: Embeddings, factory: str = "Flat", metric: Metric = 
         raise LabError(
             f"index: the vectors of {embeddings.strategy} are not of length 1. Drop +raw, or choose another metric."
         )
+    n, width = embeddings.vectors.shape
     try:
-        index = faiss.index_factory(embeddings.vectors.shape[1], factory, _FAISS[metric])
+        index = faiss.index_factory(width, factory, _FAISS[metric])
+        index.train(embeddings.vectors)
     except RuntimeError as error:
+        reason = str(error).rpartition(": ")[2]  # what stands before is the place in faiss's sources
         raise LabError(
-            f"index.factory: faiss does not know {factory!r}. Write Flat, HNSW32 or IVF64,Flat, say."
+            f"index.factory: faiss cannot make {factory!r} of {n} vectors of {width} dimensions ({reason}). "
+            "Write Flat, HNSW32 or IVF64,Flat, say."
         ) from error
-    index.train(embeddings.vectors)
     index.add(embeddings.vectors)
     return IndexBundle(index, embeddings.ids, embeddings.strategy, embeddings.fingerprint, metric)
 

@@ -1,0 +1,173 @@
+"""The runner on a toy of the stage `index`, whose notebook makes a file and fails when it is told to."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from hiddenstates import run
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.run import ENVIRONMENT, main, run_stage
+
+WORK = """
+import os, sys
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.stage import open_stage
+stage = open_stage("index")
+(stage.folder / "made.txt").write_text(factory)
+print("counting", file=sys.stderr)
+if depth == 13:
+    raise LabError("Depth 13 brings bad luck. Choose another.")
+if depth == 14:
+    os._exit(1)
+stage.write_metrics({"depth": depth})
+print(factory, depth, os.environ["PYTHONHASHSEED"])
+"""
+
+
+class Toy:
+    """A folder of notebooks, a params file, and the folder that the stages write to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.notebooks, self.params, self.out = folder / "notebooks", folder / "params.yaml", folder / "out"
+        self.notebooks.mkdir(parents=True)
+        self.write('factory = "none"\ndepth = 0')
+
+    def write(self, parameters: str, tag: str = "parameters") -> None:
+        """The notebook anew, with this parameters cell."""
+        cells = [new_code_cell(parameters, id="knobs", metadata={"tags": [tag]}), new_code_cell(WORK, id="work")]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(new_notebook(cells=cells, metadata=kernel), self.notebooks / "04_index.ipynb")
+
+    def run(self, params: str) -> Path:
+        self.params.write_text(params, "utf-8")
+        return run_stage("index")
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Make the runner take this folder for the lab's."""
+        patch.setattr(run, "NOTEBOOKS", self.notebooks)
+        patch.setenv("HIDDENSTATES_PARAMS", str(self.params))
+        patch.setenv("HIDDENSTATES_OUT", str(self.out))
+        for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through
+            patch.setenv(name, "")
+            patch.delenv(name)
+
+    def content(self) -> dict[str, bytes]:
+        """The files under out/, by path."""
+        return {p.relative_to(self.out).as_posix(): p.read_bytes() for p in self.out.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
+    toy = Toy(tmp_path_factory.mktemp("toy"))
+    with pytest.MonkeyPatch.context() as patch:
+        toy.install(patch)
+        yield toy
+
+
+@pytest.fixture(scope="module")
+def content(toy: Toy) -> dict[str, bytes]:
+    """Two runs over what killed runs left; the second run's files."""
+    for leftover in (".index.partial", ".index.old"):
+        (toy.out / leftover).mkdir(parents=True)
+        (toy.out / leftover / "rubbish").touch()
+    assert toy.run("index: {factory: HNSW32, depth: 7}") == toy.out / "index"
+    first = toy.content()
+    toy.run("index: {factory: HNSW32, depth: 7}")
+    assert toy.content() == first
+    return first
+
+
+def test_a_stage_leaves_its_folder_and_nothing_else(content: dict[str, bytes], toy: Toy) -> None:
+    assert sorted(content) == ["index/made.txt", "index/metrics.json", "index/notebook.ipynb"]
+    assert [p.name for p in toy.out.iterdir()] == ["index"]
+    assert (content["index/made.txt"], content["index/metrics.json"]) == (b"HNSW32", b'{\n  "depth": 7\n}\n')
+    assert WRITE_TO not in os.environ
+
+
+def test_the_notebook_holds_the_injected_parameters_and_no_trace_of_the_run(content: dict[str, bytes]) -> None:
+    notebook = nbformat.reads(content["index/notebook.ipynb"].decode(), as_version=4)
+    _, injected, work = notebook.cells
+    assert injected.metadata.tags == ["injected-parameters"]
+    assert 'factory = "HNSW32"\ndepth = 7' in injected.source
+    assert [output.text for output in work.outputs] == ["HNSW32 7 0\n"]
+    assert "papermill" not in notebook.metadata
+    assert all(cell.metadata.keys() <= {"tags"} for cell in notebook.cells)
+
+
+def test_a_failing_notebook_is_kept_and_the_former_results_too(
+    content: dict[str, bytes], toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.params.write_text("index: {depth: 13}", "utf-8")
+    monkeypatch.setattr(sys, "argv", ["run", "index"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    failed = toy.out / "failed" / "index.ipynb"
+    assert caught.value.code == (
+        f"error: index: Depth 13 brings bad luck. Choose another.\nThe failed notebook: {failed}"
+    )
+    assert "bad luck" in failed.read_text("utf-8")
+    assert {path: data for path, data in toy.content().items() if path != "failed/index.ipynb"} == content
+    assert sorted(p.name for p in toy.out.iterdir()) == ["failed", "index"]
+
+
+def test_a_kernel_that_dies_leaves_the_former_results(content: dict[str, bytes], toy: Toy) -> None:
+    with pytest.raises(LabError, match=r"index: the kernel died.*\nThe failed notebook: .*index\.ipynb"):
+        toy.run("index: {depth: 14}")
+    assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
+    assert not (toy.out / ".index.partial").exists()
+    assert WRITE_TO not in os.environ
+
+
+@pytest.fixture
+def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """A toy whose notebook must never start."""
+    idle = Toy(tmp_path)
+    idle.install(monkeypatch)
+    monkeypatch.setattr(run, "_execute", lambda *_: pytest.fail("a kernel was started"))
+    return idle
+
+
+@pytest.mark.parametrize(
+    ("cell", "tag", "message"),
+    [
+        ("factory = 1", "parameters", r"04_index\.ipynb: depth: in its parameters cell or in params\.py, not in both"),
+        ("factory = depth = kind = 1", "parameters", r"04_index\.ipynb: kind: in its parameters cell or in params\.py"),
+        ("factory = depth = 1", "other", r"04_index\.ipynb: no cell is tagged `parameters`\. Tag the cell"),
+        ("factory = (", "parameters", r"04_index\.ipynb: its parameters cell is not Python \(.*line 1\)"),
+    ],
+)
+def test_parameters_that_do_not_match_are_refused(idle: Toy, cell: str, tag: str, message: str) -> None:
+    idle.write(cell, tag)
+    with pytest.raises(LabError, match=message):
+        idle.run("index: {depth: 7}")
+    assert not idle.out.exists()
+
+
+def test_another_stage_s_typo_stops_this_one(idle: Toy) -> None:
+    with pytest.raises(LabError, match=r"params\.yaml: strategies\.measur: unknown key"):
+        idle.run("strategies: {measur: mrr@10}")
+
+
+@pytest.mark.usefixtures("idle")
+@pytest.mark.parametrize("stage", ["states", "no stage"])
+def test_a_stage_without_a_notebook_is_refused(stage: str) -> None:
+    with pytest.raises(LabError, match=rf"stage '{stage}': expected one notebooks/NN_{stage}\.ipynb\. Stages: corpus,"):
+        run_stage(stage)
+
+
+def test_the_command_exits_with_one_and_one_message(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("indx: {}", "utf-8")
+    paths = {"HIDDENSTATES_PARAMS": str(tmp_path / "params.yaml"), "HIDDENSTATES_OUT": str(tmp_path / "out")}
+    command = [sys.executable, "-m", "hiddenstates.run", "index"]
+    done = subprocess.run(command, env=os.environ | paths, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: params.yaml: indx: no such section. Known: corpus")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

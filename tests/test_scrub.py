@@ -1,0 +1,48 @@
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from hiddenstates.core.scrub import INJECTED, scrub
+
+
+KERNEL = {"name": "python3", "display_name": "Python 3"}
+
+
+def executed(when: str) -> NotebookNode:
+    """A notebook as papermill leaves it, all that differs from run to run set to `when`."""
+    widget = new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": when}})
+    outputs = [
+        new_output("stream", name="stderr", text=when),
+        widget,
+        new_output("stream", name="stdout", text="said"),
+        new_output("execute_result", {"text/plain": "42"}, execution_count=1),
+    ]
+    passing = {"papermill": {"start_time": when}, "execution": {"iopub.execute_input": when}}
+    injected = new_code_cell("depth = 5", id=when, metadata={**passing, "tags": [INJECTED]})
+    code = new_code_cell("1", id="code", execution_count=1, outputs=outputs, metadata={**passing, "tags": ["kept"]})
+    prose = new_markdown_cell("# Why?", id="prose", metadata=passing)
+    return new_notebook(
+        cells=[prose, injected, code],
+        metadata={"papermill": {"end_time": when}, "widgets": {when: 1}, "kernelspec": KERNEL},
+    )
+
+
+def test_what_differs_from_run_to_run_goes() -> None:
+    once, again = (nbformat.writes(scrub(executed(when))) for when in ("monday", "tuesday"))
+    assert once == again
+    assert "monday" not in once
+
+
+def test_what_it_says_and_shows_stays() -> None:
+    prose, injected, code = (notebook := scrub(executed("monday"))).cells
+    assert [prose.source, injected.source, injected.id] == ["# Why?", "depth = 5", INJECTED]
+    assert [output.get("text") or output.data["text/plain"] for output in code.outputs] == ["said", "42"]
+    assert (code.metadata, code.execution_count) == ({"tags": ["kept"]}, 1)
+    assert notebook.metadata == {"kernelspec": KERNEL}
+
+
+def test_a_scrubbed_notebook_is_valid_and_stays_as_it_is() -> None:
+    once = scrub(executed("monday"))
+    nbformat.validate(once)
+    text = nbformat.writes(once)
+    assert nbformat.writes(scrub(once)) == text

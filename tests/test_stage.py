@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hiddenstates import preview
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.stage import WRITE_TO, Stage, open_stage
+
+
+def test_in_the_pipeline_a_stage_reads_out_and_writes_where_the_runner_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path / "out"))
+    monkeypatch.setenv(WRITE_TO, str(tmp_path / "partial"))
+    stage = open_stage("states")
+    assert stage == Stage("states", tmp_path / "partial", tmp_path / "out")
+    assert stage.upstream("corpus") == tmp_path / "out" / "corpus"
+    assert capsys.readouterr().out == ""
+
+
+def test_by_hand_a_stage_makes_its_samples_once_and_touches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path / "out"))
+    monkeypatch.delenv(WRITE_TO, raising=False)
+    made = []
+    monkeypatch.setitem(preview._SAMPLES, "corpus", lambda folder, inputs: made.append(folder))
+    stage = open_stage("states")
+    assert stage.folder.is_dir()
+    assert stage.upstream("corpus") == stage.upstream("corpus") == stage.inputs / "corpus"
+    assert made == [stage.inputs / "corpus"]
+    assert not (tmp_path / "out").exists()
+    assert capsys.readouterr().out.startswith("Opened by hand: a small sample")
+    assert open_stage("states").inputs != stage.inputs
+
+
+def written(tmp_path: Path, metrics: dict[str, Any]) -> Any:
+    Stage("s", tmp_path, tmp_path).write_metrics(metrics)
+    return json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+
+
+def test_metrics_are_rounded_to_four_digits(tmp_path: Path) -> None:
+    metrics = {"a": 1 / 3, "b": {"c": [0.99999, 2], "d": (np.float64(0.00004), "é")}, "n": 12345678, "none": None}
+    assert written(tmp_path, metrics) == {
+        "a": 0.3333,
+        "b": {"c": [1.0, 2], "d": [0.0, "é"]},
+        "n": 12345678,
+        "none": None,
+    }
+    text = (tmp_path / "metrics.json").read_text("utf-8")
+    assert "é" in text
+    assert text.endswith("}\n")
+
+
+def test_a_small_negative_number_loses_its_sign(tmp_path: Path) -> None:
+    written(tmp_path, {"a": -0.00001})
+    assert "-" not in (tmp_path / "metrics.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("nan")])
+def test_what_json_cannot_hold_is_refused(tmp_path: Path, value: float) -> None:
+    with pytest.raises(LabError, match=r"metrics\.json: dev\.named\.1 is (nan|inf)\. There was nothing to measure"):
+        written(tmp_path, {"dev": {"named": [1.0, value]}})
+    assert not (tmp_path / "metrics.json").exists()
