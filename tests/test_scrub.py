@@ -4,7 +4,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from hiddenstates.core.scrub import INJECTED, scrub
 
-
 KERNEL = {"name": "python3", "display_name": "Python 3"}
 
 
