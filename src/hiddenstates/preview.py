@@ -12,7 +12,7 @@ from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.sweep import choose, grid, sweep
 
-SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1))
+SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1, questions=60))
 
 
 def ensure(stage: str, inputs: Path) -> None:

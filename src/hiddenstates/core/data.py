@@ -108,12 +108,14 @@ class Task:
     @classmethod
     def load(cls, folder: Path) -> "Task":
         """What `save` wrote."""
-        about = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-        passages = _read_parquet(folder / "passages.parquet")
-        kb = KnowledgeBase(passages, folder / about["images"], about["revision"])
-        qrels = Qrels.read(folder / "qrels.trec")
-        queries = _read_parquet(folder / "queries.parquet")
-        return cls(kb, queries, qrels.select(queries["id"]), about["measure"], about["unjudged"])
+        try:
+            about = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+            passages, queries = (_read_parquet(folder / f"{name}.parquet") for name in ("passages", "queries"))
+            kb = KnowledgeBase(passages, folder / about["images"], about["revision"])
+            qrels = Qrels.read(folder / "qrels.trec").select(queries["id"])
+            return cls(kb, queries, qrels, about["measure"], about["unjudged"])
+        except (OSError, ValueError, KeyError) as error:
+            raise LabError(f"{folder}: no task can be read from it ({error}). Run the stage `corpus` again.") from error
 
 
 def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:

@@ -1,0 +1,43 @@
+from math import log
+from pathlib import Path
+
+import pytest
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.relevance import Qrels
+from hiddenstates.retrieval.bm25 import bm25_run
+
+PASSAGES = {"p0": "capital bern", "p1": "capital paris paris", "p2": "river nile", "p3": "river", "p4": ""}
+QUERIES = {"q0": "Paris!", "q1": "nothing known", "q2": "the capital of bern", "q3": ""}
+
+
+def task(measure: str = "retrieval") -> Task:
+    passages = table([{"id": i, "text": text} for i, text in PASSAGES.items()], PASSAGE_COLUMNS)
+    queries = table([{"id": i, "text": text} for i, text in QUERIES.items()], QUERY_COLUMNS)
+    qrels = Qrels({"q0": {"p1": 1.0, "p0": 3.0}, "q1": {"p0": 1.0}, "q2": {"p2": 1.0}, "q3": {"p4": 1.0}})
+    return Task(KnowledgeBase(passages, Path(), "r"), queries, qrels, measure)  # type: ignore[arg-type]
+
+
+def test_the_score_is_lucene_s_by_hand() -> None:
+    # one of five passages holds it: idf = ln(1 + (5 - 1 + .5) / (1 + .5)); tf 2, three words, 8 / 5 on average
+    idf = log(1 + 4.5 / 1.5)
+    saturated = 2 / (2 + 1.5 * (1 - 0.75 + 0.75 * 3 / (8 / 5)))
+    assert bm25_run(task(), 10)["q0"] == {"p1": pytest.approx(idf * saturated, rel=1e-5)}
+
+
+def test_the_best_come_first_and_those_without_a_common_word_not_at_all() -> None:
+    run = bm25_run(task(), 10)
+    assert list(run) == list(QUERIES)
+    assert list(run["q2"]) == ["p0", "p1"]  # both words, then one; the stop words count for nothing
+    assert (run["q1"], run["q3"]) == ({}, {})
+
+
+def test_no_more_than_asked_for() -> None:
+    assert list(bm25_run(task(), 1)["q2"]) == ["p0"]
+
+
+def test_for_similarity_each_judged_pair_has_a_score() -> None:
+    run = bm25_run(task("similarity"), 1)
+    assert {query: set(run[query]) for query in run} == {"q0": {"p1", "p0"}, "q1": {"p0"}, "q2": {"p2"}, "q3": {"p4"}}
+    assert run["q0"]["p1"] > 0
+    assert run["q0"]["p0"] == run["q1"]["p0"] == run["q3"]["p4"] == 0

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels
+
+PASSAGES = [{"id": "p0", "title": "Bern", "text": "A city."}, {"id": "p1", "text": "No title."}, {"id": "p2"}]
+QUERIES = [
+    {"id": "q0", "set": "named", "split": "dev", "entity": "CH", "template": "t1"},
+    {"id": "q1", "set": "alias", "split": "dev", "entity": "CH"},
+    {"id": "q2", "set": "named", "split": "test"},
+]
+QRELS = Qrels({"q0": {"p0": 1.0}, "q1": {"p0": 2.0, "p1": 0.0}, "q2": {"p1": 1.0}})
+
+
+def task(images: Path) -> Task:
+    kb = KnowledgeBase(table(PASSAGES, PASSAGE_COLUMNS), images, "own@1")
+    return Task(kb, table(QUERIES, QUERY_COLUMNS), QRELS, unjudged=3)
+
+
+def test_a_table_has_every_column_as_strings() -> None:
+    rows = table([{"id": 7, "other": "x"}, {}], ("id", "title"))
+    assert rows.column_names == ["id", "title"]
+    assert rows.to_dict() == {"id": ["7", ""], "title": ["", ""]}
+    assert table([], ("id",)).to_dict() == {"id": []}
+
+
+def test_a_passage_is_encoded_with_its_title(tmp_path: Path) -> None:
+    assert task(tmp_path).kb.texts() == ["Bern A city.", "No title.", ""]
+    assert task(tmp_path).kb.ids == ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("set_", "split", "ids"),
+    [(None, None, ["q0", "q1", "q2"]), ("named", None, ["q0", "q2"]), (None, "dev", ["q0", "q1"])]
+    + [("named", "dev", ["q0"]), ("alias", "test", [])],
+)
+def test_select(tmp_path: Path, set_: str | None, split: str | None, ids: list[str]) -> None:
+    part = task(tmp_path).select(set=set_, split=split)
+    assert part.queries["id"][:] == ids
+    assert list(part.qrels) == ids
+    assert len(part.kb.passages) == 3
+
+
+def test_sets_come_in_the_order_of_the_queries(tmp_path: Path) -> None:
+    assert task(tmp_path).sets == ["named", "alias"]
+
+
+def test_queries_without_an_entity_are_clusters_of_their_own(tmp_path: Path) -> None:
+    assert task(tmp_path).clusters() == {"entity": ["CH", "CH", "q2"], "template": ["t1", "", ""]}
+    assert task(tmp_path).select(set="alias").clusters() == {"entity": ["CH"]}
+
+
+def test_a_saved_task_comes_back_from_wherever_it_was_moved(tmp_path: Path) -> None:
+    task(tmp_path / "one" / "images").save(tmp_path / "one")
+    (tmp_path / "one").rename(tmp_path / "two")
+    back = Task.load(tmp_path / "two")
+    assert back.kb.passages.to_dict() == task(tmp_path).kb.passages.to_dict()
+    assert back.queries.to_dict() == task(tmp_path).queries.to_dict()
+    assert (back.qrels, back.measure, back.unjudged, back.kb.revision) == (QRELS, "retrieval", 3, "own@1")
+    assert back.kb.images == tmp_path / "two" / "images"
+
+
+def test_images_elsewhere_stay_where_they_are(tmp_path: Path) -> None:
+    task(tmp_path / "images").save(tmp_path / "task")
+    assert Task.load(tmp_path / "task").kb.images == tmp_path / "images"
+
+
+def test_the_same_task_is_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        task(tmp_path / name / "images").save(tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("name", ["task.json", "passages.parquet", "queries.parquet"])
+def test_a_spoilt_task_is_refused(tmp_path: Path, name: str) -> None:
+    task(tmp_path / "images").save(tmp_path)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(LabError, match=r"no task can be read from it .*Run the stage `corpus` again"):
+        Task.load(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(LabError, match=r"no task can be read from it"):
+        Task.load(tmp_path)
+
+
+def test_a_task_without_judgements_is_refused(tmp_path: Path) -> None:
+    task(tmp_path / "images").save(tmp_path)
+    (tmp_path / "qrels.trec").unlink()
+    with pytest.raises(LabError, match=r"qrels\.trec: cannot be read .*Run the stage that writes it"):
+        Task.load(tmp_path)
+
+
+def test_a_revision_changes_with_any_row() -> None:
+    before = pinned("own", table(PASSAGES, PASSAGE_COLUMNS))
+    assert before == pinned("own", table(PASSAGES, PASSAGE_COLUMNS))
+    assert before.startswith("own@")
+    assert len(before) == len("own@") + 12
+    assert before != pinned("own", table([*PASSAGES[:2], {"id": "p2", "text": "!"}], PASSAGE_COLUMNS))
+    assert before != pinned("own", table(PASSAGES[::-1], PASSAGE_COLUMNS))

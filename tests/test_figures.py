@@ -1,0 +1,68 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from hiddenstates.report import figures
+
+GRID = pd.DataFrame([[0.1, 0.9], [0.5, 0.2]], index=["0", "1"], columns=["first", "mean"])
+GAINS = pd.DataFrame(
+    {"difference": [0.1, -0.1], "low": [0.05, -0.3], "high": [0.15, 0.1], "p": [0.01, 0.4]}, index=["a", "b"]
+)
+
+
+def flag(folder: Path) -> Path:
+    Image.new("P", (16, 11), 3).save(folder / "flag.gif")
+    return folder / "flag.gif"
+
+
+DRAWN: dict[str, Callable[[Path], Figure]] = {
+    "heatmaps": lambda _: figures.heatmaps({"a": GRID, "b": GRID, "c": GRID, "d": 0 * GRID}, "mrr@10", "state", "pool"),
+    "differences": lambda _: figures.differences(GAINS, "mrr@10", "the default"),
+    "lines": lambda _: figures.lines(GRID.set_axis([0, 1]), "state", "length"),
+    "spread": lambda _: figures.spread(np.arange(12.0).reshape(4, 3), "neighbour", "cosine"),
+    "bars": lambda _: figures.bars(GRID, "passages"),
+    "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_a_figure_is_the_same_bytes_each_time(tmp_path: Path, draw: Callable[[Path], Figure]) -> None:
+    for name in ("a.png", "b.png"):
+        figures.publish(draw(tmp_path), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width == figures.WIDTH * 120
+        assert len(picture.getcolors(2**24) or []) > 10  # something is drawn
+        assert "Software" not in picture.info
+
+
+def test_every_kind_of_figure_is_drawn_here() -> None:
+    kinds = {n for n, f in vars(figures).items() if getattr(f, "__annotations__", {}).get("return") is Figure}
+    assert kinds == set(DRAWN)
+
+
+def test_a_heat_map_frames_its_best_cell_if_asked_and_hides_what_is_left_over() -> None:
+    tables = dict.fromkeys("abcd", GRID)
+    axes = figures.heatmaps(tables, "mrr@10", "state", "pool", frame_best=True).axes
+    (frame,) = axes[0].patches
+    assert frame.get_xy() == (0.5, -0.5)  # column 1, row 0
+    assert [text.get_text() for text in axes[0].texts] == [".10", ".90", ".50", ".20"]
+    assert [ax.axison for ax in axes] == [True] * 4 + [False] * 2
+    assert not any(ax.patches for ax in figures.heatmaps(tables, "mrr@10", "state", "pool").axes)
+
+
+def test_differences_read_from_top_to_bottom_and_red_is_real() -> None:
+    (ax,) = figures.differences(GAINS, "mrr@10", "the default").axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]  # matplotlib counts from below
+    colors = {line.get_color() for line in ax.lines if list(line.get_ydata()) == [1, 1]}
+    assert colors == {figures.ACCENT}
+
+
+def test_the_notebook_shows_what_was_written(tmp_path: Path) -> None:
+    shown = figures.publish(DRAWN["bars"](tmp_path), tmp_path / "bars.png")
+    assert shown.data == (tmp_path / "bars.png").read_bytes()
