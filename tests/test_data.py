@@ -34,8 +34,13 @@ def test_a_passage_is_encoded_with_its_title(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("set_", "split", "ids"),
-    [(None, None, ["q0", "q1", "q2"]), ("named", None, ["q0", "q2"]), (None, "dev", ["q0", "q1"])]
-    + [("named", "dev", ["q0"]), ("alias", "test", [])],
+    [
+        (None, None, ["q0", "q1", "q2"]),
+        ("named", None, ["q0", "q2"]),
+        (None, "dev", ["q0", "q1"]),
+        ("named", "dev", ["q0"]),
+        ("alias", "test", []),
+    ],
 )
 def test_select(tmp_path: Path, set_: str | None, split: str | None, ids: list[str]) -> None:
     part = task(tmp_path).select(set=set_, split=split)

@@ -29,7 +29,7 @@ def runs() -> dict[str, Run]:
     first, second = {"p1": 1.0, "p0": 0.5}, {"p0": 1.0, "p1": 0.5}
     return {
         "base": Run({q: first if q.startswith("named") else second for q in queries}),
-        "good": Run({q: first for q in queries}),
+        "good": Run(dict.fromkeys(queries, first)),
         "bad": Run({q: {} for q in queries}),
     }
 

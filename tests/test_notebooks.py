@@ -1,0 +1,76 @@
+"""Every notebook as the pipeline runs it, on a small corpus."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from architecture import Repository
+from nbformat import NotebookNode
+
+from hiddenstates.core.paths import ROOT
+from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.run import ENVIRONMENT, run_stage
+
+NOTEBOOKS = Repository(ROOT).notebooks
+SMALL = {"countries": 40, "cities": 30, "views": 1, "questions": 60}
+every_stage = pytest.mark.parametrize("stage", NOTEBOOKS)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the whole pipeline leaves, run stage by stage on a small corpus."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    params["corpus"]["countries"] = SMALL
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through
+            patch.setenv(name, "")
+            patch.delenv(name)
+        patch.setenv("HIDDENSTATES_PARAMS", str(folder / "params.yaml"))
+        patch.setenv("HIDDENSTATES_OUT", str(folder / "out"))
+        for stage in NOTEBOOKS:
+            run_stage(stage)
+        yield folder / "out"
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def outputs(notebook: NotebookNode) -> list[NotebookNode]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+@every_stage
+def test_it_runs_through_and_leaves_numbers(out: Path, stage: str) -> None:
+    assert [o.evalue for o in outputs(read(out / stage / "notebook.ipynb")) if o.output_type == "error"] == []
+    assert json.loads((out / stage / "metrics.json").read_text("utf-8"))
+    declared = Repository(ROOT).stages[stage]
+    for made in [*declared["outs"], *declared["plots"]]:
+        assert (out / made.removeprefix("out/")).exists(), made
+
+
+@every_stage
+def test_it_ends_with_a_verdict_and_what_would_overturn_it(out: Path, stage: str) -> None:
+    heading, verdict, doubt = read(out / stage / "notebook.ipynb").cells[-3:]
+    assert heading.source == "## Verdict"
+    (said,) = verdict.outputs
+    assert "**" in said.data["text/markdown"]
+    assert doubt.source.startswith("**What would overturn it.**")
+
+
+@every_stage
+def test_it_says_nothing_of_the_machine_or_the_moment(out: Path, stage: str) -> None:
+    text = json.dumps([dict(output) for output in outputs(read(out / stage / "notebook.ipynb"))])
+    for trace in (str(out), str(out.parent), str(ROOT), str(Path.home()) + "/", ".partial", "0x7f", "stderr"):
+        assert trace not in text
+
+
+def test_a_second_run_gives_the_same_bytes(out: Path) -> None:
+    before = {path: path.read_bytes() for path in (out / "strategies").rglob("*") if path.is_file()}
+    run_stage("strategies")
+    assert {path: path.read_bytes() for path in (out / "strategies").rglob("*") if path.is_file()} == before
