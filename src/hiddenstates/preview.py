@@ -9,8 +9,9 @@ from hiddenstates.core.params import Corpus, Countries, States, Strategies
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.encoder import load_encoder, pool_task
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.retrieval.choosing import choose
 from hiddenstates.retrieval.index import build_index
-from hiddenstates.retrieval.sweep import choose, grid, sweep
+from hiddenstates.retrieval.sweep import sweep
 
 SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1, questions=60))
 
@@ -41,9 +42,8 @@ def _strategies(folder: Path, inputs: Path) -> None:
         TaskStates.load(inputs / "states" / "pooled"),
         Task.load(inputs / "corpus" / "task").select(split="dev"),
     )
-    strategies = grid(len(states.passages.state_map), states.passages.values, params.last)
-    scores = sweep(states, dev, strategies, params.report, params.depth)
-    choose(scores, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
+    swept = sweep(states, dev, params.report)
+    choose(swept, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
 
 
 def _index(folder: Path, inputs: Path) -> None:

@@ -91,23 +91,8 @@ class Strategies(Section):
     measure: str | None = None  # chooses; null: mrr@10 for retrieval, spearman for similarity
     report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
     sets: list[str] | None = None  # the query sets that choose; null: all of them
-    last: int = Field(4, ge=2)  # sum and concat of the last so many states
+    layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
     depth: int = Field(100, ge=10)  # passages that a search returns
-    seed: int = 0
-
-
-class Index(Section):
-    """Which FAISS index serves these vectors?"""
-
-    factory: str = "Flat"
-    depth: int = Field(10, ge=1)
-
-
-class Compare(Section):
-    """Is the difference real?"""
-
-    report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
-    depth: int = Field(100, ge=10)
     seed: int = 0
 
 
@@ -127,13 +112,28 @@ class Tagging(Section):
     seed: int = 0
 
 
+class Index(Section):
+    """Which FAISS index serves these vectors?"""
+
+    factory: str = "Flat"
+    depth: int = Field(10, ge=1)
+
+
+class Compare(Section):
+    """Is the difference real?"""
+
+    report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
+    depth: int = Field(100, ge=10)
+    seed: int = 0
+
+
 SECTIONS: dict[str, type[Section]] = {
     "corpus": Corpus,
     "states": States,
     "strategies": Strategies,
+    "tagging": Tagging,
     "index": Index,
     "compare": Compare,
-    "tagging": Tagging,
 }
 """One section a stage; their names are the stages'."""
 

@@ -9,9 +9,14 @@ from typing import Self
 from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
-_FORM = re.compile(r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)(?P<raw>\+raw)?")
-_RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+))?")
-_EXAMPLES = "Write -1/mean, sum(-4..-1)/mean or concat(0,2,6)/first; +raw at the end leaves the length as it is"
+_FORM = re.compile(
+    r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)(?P<ln>\+ln)?(?P<raw>\+raw)?"
+)
+_RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+)|\*(?P<weight>\d+(?:\.\d+)?))?")
+_EXAMPLES = (
+    "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
+    "+ln puts each state through a layer norm before combining, +raw leaves the length as it is"
+)
 
 
 @dataclass(frozen=True)
@@ -21,16 +26,20 @@ class Strategy:
     Each state is pooled over the positions, the pooled states are combined over the layers, and the result is
     scaled to length 1. (Only for `max` would combining first and pooling then give another vector.)
 
-    layers:    indices of hidden states; 0 is the embeddings, -1 the last
-    combine:   one of `COMBINES`
-    pool:      a name in `hiddenstates.encoding.pooling.POOLINGS`
-    normalize: scale to length 1, so that the inner product is the cosine
+    layers:     indices of hidden states; 0 is the embeddings, -1 the last
+    combine:    one of `COMBINES`
+    pool:       a name in `hiddenstates.encoding.pooling.POOLINGS`
+    normalize:  scale to length 1, so that the inner product is the cosine
+    layer_norm: put each pooled state through a layer norm (Ba et al. 2016, no gain, no bias) before combining
+    weights:    of the layers of a sum, a scalar mix (Peters et al. 2018); none: all 1
     """
 
     layers: tuple[int, ...]
     combine: str
     pool: str
     normalize: bool = True
+    layer_norm: bool = False
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.combine not in COMBINES:
@@ -39,11 +48,13 @@ class Strategy:
             raise LabError(f"strategy: layers {self.layers} must name at least one state, each once.")
         if (self.combine == "single") != (len(self.layers) == 1):
             raise LabError(f"strategy: {self.combine} of {len(self.layers)} layer(s). One layer is written -1/mean.")
+        if self.weights and (self.combine != "sum" or len(self.weights) != len(self.layers)):
+            raise LabError(f"strategy: {len(self.weights)} weights for {self.combine} of {len(self.layers)} layers.")
 
     def __str__(self) -> str:
-        layers = _join(self.layers)
+        layers = _weighted(self.layers, self.weights) if self.weights else _join(self.layers)
         head = layers if self.combine == "single" else f"{self.combine}({layers})"
-        return f"{head}/{self.pool}" + ("" if self.normalize else "+raw")
+        return f"{head}/{self.pool}" + "+ln" * self.layer_norm + "+raw" * (not self.normalize)
 
     @property
     def unscaled(self) -> Self:
@@ -56,27 +67,31 @@ class Strategy:
         found = _FORM.fullmatch(text.replace(" ", ""))
         if not found:
             raise LabError(f"strategy {text!r} is not understood. {_EXAMPLES}.")
-        layers = _split(found["single"] or found["layers"], text)
+        layers, weights = _split(found["single"] or found["layers"], text)
         combine = "single" if found["single"] or len(layers) == 1 else found["combine"]
-        return cls(layers, combine, found["pool"], normalize=not found["raw"])
+        return cls(layers, combine, found["pool"], not found["raw"], bool(found["ln"]), weights)
 
     def resolve(self, n_states: int) -> Self:
         """The same strategy with layers counted from 0, ascending, for a model of `n_states` hidden states."""
         for layer in self.layers:
             if not -n_states <= layer < n_states:
                 raise LabError(f"strategy {self}: there is no state {layer}; this model has 0 to {n_states - 1}.")
-        layers = sorted({layer % n_states for layer in self.layers})
-        if len(layers) < len(self.layers):
+        layers = [layer % n_states for layer in self.layers]
+        if len(set(layers)) < len(layers):
             raise LabError(f"strategy {self} names a state twice: this model's states are 0 to {n_states - 1}.")
-        return replace(self, layers=tuple(layers))
+        order = sorted(range(len(layers)), key=layers.__getitem__)
+        weights = tuple(self.weights[i] for i in order) if self.weights else ()
+        return replace(self, layers=tuple(layers[i] for i in order), weights=weights)
 
 
 DEFAULT = Strategy((-1,), "single", "mean")
 """The published default of sentence encoders: the last state's mean (Reimers & Gurevych 2019)."""
 
 
-def _split(layers: str, whole: str) -> tuple[int, ...]:
+def _split(layers: str, whole: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The layers that `3..5` or `2*0.3,6*0.7` names, and their weights if they have any."""
     found: list[int] = []
+    weights: list[float] = []
     for part in layers.split(","):
         ends = _RANGE.fullmatch(part)
         if not ends:
@@ -85,7 +100,12 @@ def _split(layers: str, whole: str) -> tuple[int, ...]:
         if last < first:
             raise LabError(f"strategy {whole!r}: the range {part} runs backwards. {_EXAMPLES}.")
         found += range(first, last + 1)
-    return tuple(found)
+        weights += [float(ends["weight"])] if ends["weight"] else []
+    return tuple(found), tuple(weights)
+
+
+def _weighted(layers: Iterable[int], weights: Iterable[float]) -> str:
+    return ",".join(f"{layer}*{weight:g}" for layer, weight in zip(layers, weights, strict=True))
 
 
 def _join(layers: Iterable[int]) -> str:

@@ -14,6 +14,9 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.families import State, StateMap
 
+States = Float32[np.ndarray, "layer item d_model"]
+NORM_EPSILON = np.float32(1e-12)  # BERT's
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -36,7 +39,7 @@ class PooledStates:
     """
 
     ids: list[str]
-    values: dict[str, Float32[np.ndarray, "layer item d_model"]]
+    values: dict[str, States]
     state_map: StateMap
     fingerprint: str
 
@@ -48,7 +51,7 @@ class PooledStates:
             )
         resolved = strategy.resolve(len(self.state_map))
         states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
-        embeddings = Embeddings(self.ids, _combined(states, resolved.combine), resolved, self.fingerprint)
+        embeddings = Embeddings(self.ids, _combined(states, resolved), resolved, self.fingerprint)
         return _scaled(embeddings) if resolved.normalize else embeddings
 
     def select(self, ids: Iterable[str]) -> "PooledStates":
@@ -87,10 +90,20 @@ class PooledStates:
         return cls(about["ids"], values, tuple(State(**s) for s in about["state_map"]), about["fingerprint"])
 
 
-def _combined(states: Float32[np.ndarray, "chosen item d_model"], combine: str) -> Float32[np.ndarray, "item width"]:
-    if combine == "concat":
+def layer_normed(states: States) -> States:
+    """Each vector with mean 0 and variance 1 over its dimensions (Ba et al. 2016, no gain, no bias)."""
+    centred = states - states.mean(-1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + NORM_EPSILON)
+
+
+def _combined(states: States, strategy: Strategy) -> Float32[np.ndarray, "item width"]:
+    if strategy.layer_norm:
+        states = layer_normed(states)
+    if strategy.weights:
+        states = states * np.array(strategy.weights, dtype=np.float32)[:, None, None]
+    if strategy.combine == "concat":
         return np.concatenate(list(states), axis=1)
-    return states.mean(0) if combine == "mean" else states.sum(0)
+    return states.mean(0) if strategy.combine == "mean" else states.sum(0)
 
 
 def _scaled(embeddings: Embeddings) -> Embeddings:

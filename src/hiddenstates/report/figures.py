@@ -12,33 +12,35 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image as Pictures
 
+from hiddenstates.core.strategy import Strategy
+
 WIDTH = 8.5  # inches: a notebook's column
 INK, ACCENT, QUIET = "#22303c", "#c8553d", "#8aa1b1"
-STYLE: Any = {
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+mpl.rcParams.update(
+    {
+        "font.size": 9,
+        "text.color": INK,
+        "axes.edgecolor": QUIET,
+        "axes.labelcolor": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "xtick.color": INK,
+        "ytick.color": INK,
+    }
+)
 
 
 def publish(figure: Figure, path: Path) -> Image:
     """Write the figure as PNG, the same bytes each time, and return it for the notebook to show."""
-    with mpl.rc_context(STYLE):
-        figure.savefig(path, dpi=120, metadata={"Software": None})
+    figure.savefig(path, dpi=120, metadata={"Software": None})
     return Image(filename=path)
 
 
 def _figure(height: float, **grid: Any) -> tuple[Figure, Any]:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        return figure, figure.subplots(**grid)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots(**grid)
 
 
 def heatmaps(
@@ -72,6 +74,62 @@ def heatmaps(
     return figure
 
 
+def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
+    """Which layers the best strategies hold: a panel a query set, a row a strategy, a dot a layer."""
+    figure, axes = _figure(
+        0.24 * sum(map(len, tops.values())) + 0.5 * len(tops), nrows=len(tops), squeeze=False, sharex=True
+    )
+    for ax, (title, scores) in zip(axes.flat, tops.items(), strict=True):
+        chosen = [Strategy.parse(str(name)) for name in scores.index]
+        for i, strategy in enumerate(chosen):
+            ax.plot(range(n_states), [i] * n_states, "o", color="#e3e8ec", ms=7)
+            ax.plot(
+                strategy.layers, [i] * len(strategy.layers), "-o", color=ACCENT if i == 0 else "#2f6690", ms=7, lw=1
+            )
+        kinds = [f"{s.combine} {s.pool}{' +ln' * s.layer_norm}" for s in chosen]
+        ax.set_yticks(range(len(chosen)), [f"{kind}  {v:.3f}" for kind, v in zip(kinds, scores, strict=True)])
+        ax.set_title(title, loc="left")
+        ax.margins(y=0.12)
+        ax.invert_yaxis()
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    axes[-1, 0].set_xticks(range(n_states))
+    axes[-1, 0].set_xlabel(f"hidden state; numbers: {unit}")
+    return figure
+
+
+def steps(table: pd.DataFrame, unit: str) -> Figure:
+    """A panel a first-level name, a row a second-level one: dev hollow, test filled."""
+    names = list(table.index.unique(0))
+    figure, axes = _figure(2.6, ncols=len(names), squeeze=False, sharey=True)
+    for ax, name in zip(axes.flat, names, strict=True):
+        rows = table.loc[name]
+        places = range(len(rows))
+        ax.plot(rows["dev"], places, "o--", mfc="white", color=QUIET, label="dev, where it was chosen")
+        ax.plot(rows["test"], places, "o-", color=ACCENT, label="test")
+        ax.set_yticks(places, rows.index)
+        ax.set_title(name)
+        ax.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    figure.supxlabel(unit, size=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
+    return figure
+
+
+def scatter(points: pd.DataFrame, marked: Mapping[str, str], unit: str) -> Figure:
+    """dev against test, one dot a strategy; marked: a name for some of them."""
+    figure, ax = _figure(4.2)
+    ax.plot(points["dev"], points["test"], "o", color=QUIET, alpha=0.5, ms=4)
+    for i, (name, strategy) in enumerate(marked.items()):
+        x, y = points.loc[strategy, ["dev", "test"]]
+        ax.plot(x, y, "o", color=ACCENT, ms=8, mfc="white" if i else ACCENT, mew=2)
+        ax.annotate(f"{name}\n{strategy}", (x, y), xytext=(8, -12 if i % 2 else 10), textcoords="offset points")
+    ax.set(xlabel=f"dev, {unit}", ylabel=f"test, {unit}")
+    ax.margins(0.15)
+    ax.grid(alpha=0.3)
+    return figure
+
+
 def differences(table: pd.DataFrame, unit: str, against: str) -> Figure:
     """A dot and its 95% interval a row; columns difference, low, high, and p already corrected."""
     figure, ax = _figure(0.34 * len(table) + 1.1)
@@ -84,6 +142,23 @@ def differences(table: pd.DataFrame, unit: str, against: str) -> Figure:
     ax.set_xlabel(f"difference in {unit} against {against}, with its 95% interval (red: p < 0.05 after Holm)")
     ax.grid(axis="x", alpha=0.3)
     ax.margins(y=0.12)
+    return figure
+
+
+def estimates(series: Mapping[str, pd.DataFrame], unit: str, rows: str) -> Figure:
+    """A dot and its 95% interval a row and series; columns value, low, high."""
+    names = next(iter(series.values())).index
+    figure, ax = _figure(0.36 * len(names) + 1.1)
+    shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.8, len(series)))
+    offsets = np.linspace(0.22, -0.22, len(series)) if len(series) > 1 else [0.0]
+    for (name, table), color, offset in zip(series.items(), shades, offsets, strict=True):
+        places = np.arange(len(names))[::-1] + offset
+        ax.hlines(places, table["low"], table["high"], color=color, lw=1.6, alpha=0.5)
+        ax.plot(table["value"], places, "o", color=color, ms=5, label=name)
+    ax.set_yticks(range(len(names)), names[::-1])
+    ax.set(xlabel=unit, ylabel=rows)
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    ax.grid(axis="x", alpha=0.3)
     return figure
 
 

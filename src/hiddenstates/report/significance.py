@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from scipy.stats import rankdata
 
 Pairs = Float64[np.ndarray, " pair"]
@@ -38,7 +38,8 @@ def interval(values: pd.Series, clusters: Mapping[str, Sequence[str]], seed: int
     values:   one number a query
     clusters: by the name of a way of grouping, the group of each query, in the order of `values`
     """
-    means = _bootstrap(values.to_numpy(float), [_codes(groups) for groups in clusters.values()], seed)
+    weights = resamples(clusters, seed)
+    means = weights @ values.to_numpy(float) / weights.sum(1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -47,9 +48,9 @@ def compare(first: pd.Series, second: pd.Series, clusters: Mapping[str, Sequence
     """The paired difference of two systems on the same queries; the first way of grouping is flipped in the test."""
     difference = first - second
     low, high = interval(difference, clusters, seed)
-    groups = _codes(next(iter(clusters.values())))
-    p = _randomization(difference.to_numpy(float), groups, seed)
-    return Comparison(len(difference), int(groups.max()) + 1, float(difference.mean()), low, high, p)
+    groups = next(iter(clusters.values()))
+    p = randomization(difference.to_numpy(float)[None], groups, seed)[0]
+    return Comparison(len(difference), len(set(groups)), float(difference.mean()), low, high, float(p))
 
 
 def compare_correlations(first: Pairs, second: Pairs, grades: Pairs, seed: int) -> Comparison:
@@ -77,6 +78,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
+def resamples(clusters: Mapping[str, Sequence[str]], seed: int) -> Float64[np.ndarray, "draw item"]:
+    """How often each item is drawn by the pigeonhole bootstrap, a row a draw.
+
+    Groups are drawn in every way of grouping, and an item weighs the product (Owen 2007).
+    """
+    random = np.random.default_rng(seed)
+    ways = [_codes(groups) for groups in clusters.values()]
+    weights = np.ones((RESAMPLES, len(ways[0])))
+    for codes in ways:
+        size = codes.max() + 1
+        weights *= random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)[:, codes]
+    return weights[weights.any(1)]  # with few groups in two ways a draw can miss every item
+
+
 def _correlation_gap(first: Pairs, second: Pairs, truth: Pairs) -> float:
     return _spearman(first, truth) - _spearman(second, truth)
 
@@ -92,23 +107,18 @@ def _codes(groups: Sequence[str]) -> Int[np.ndarray, " query"]:
     return np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
-def _bootstrap(
-    values: Float64[np.ndarray, " query"], ways: list[np.ndarray], seed: int
-) -> Float64[np.ndarray, " draw"]:
-    """Means under the pigeonhole bootstrap: groups are drawn in every way, a query weighs the product (Owen 2007)."""
-    random = np.random.default_rng(seed)
-    weights = np.ones((RESAMPLES, len(values)))
-    for codes in ways:
-        size = codes.max() + 1
-        weights *= random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)[:, codes]
-    totals = weights.sum(1)
-    drawn = totals > 0  # with few groups in two ways a draw can miss every query
-    return (weights[drawn] @ values) / totals[drawn]
+def randomization(
+    differences: Float[np.ndarray, "candidate query"], groups: Sequence[str], seed: int, flips: int = FLIPS
+) -> Float64[np.ndarray, " candidate"]:
+    """Two-sided p of each row: how often do random signs, one a group, give a sum as far from 0?
 
-
-def _randomization(values: Float64[np.ndarray, " query"], codes: Int[np.ndarray, " query"], seed: int) -> float:
-    """Two-sided: how often do random signs, one a group, give a mean as far from 0? (Fisher; Smucker et al. 2007)"""
-    sums = np.bincount(codes, weights=values)
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(FLIPS, len(sums)))
-    reached = np.abs(signs @ sums) >= np.abs(sums.sum()) - 1e-12
-    return float((reached.sum() + 1) / (FLIPS + 1))
+    (Fisher's randomization test for paired scores, Smucker et al. 2007.)
+    """
+    codes = _codes(groups)
+    sums = np.array([np.bincount(codes, weights=row) for row in differences])
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, sums.shape[1]))
+    reached = np.zeros(len(sums))
+    for first in range(0, len(sums), 64):  # candidates at a time, to bound memory
+        part = sums[first : first + 64]
+        reached[first : first + 64] = (np.abs(signs @ part.T) >= np.abs(part.sum(1)) - 1e-12).sum(0)
+    return (reached + 1) / (flips + 1)

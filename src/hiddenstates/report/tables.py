@@ -10,17 +10,15 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.report.significance import Comparison, compare, compare_correlations, holm
-from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.sweep import score
+from hiddenstates.retrieval.measures import correlate, evaluate
 
 ALPHA = 0.05
 
 
 def means(runs: Mapping[str, Run], task: Task, measures: Sequence[str]) -> pd.DataFrame:
     """One row a system, columns (set, measure): the mean over the queries of the set."""
-    rows = {name: score(run, task, measures) for name, run in runs.items()}
+    rows = {name: _scores(run, task, measures) for name, run in runs.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=("set", "measure"), index="system")
 
 
@@ -37,6 +35,24 @@ def paired(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, see
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(("set", "system"))
     table["p"] = holm(list(table["p"]))
     return table
+
+
+def confirm(chosen: Mapping[str, Run], default: Run, task: Task, measure: str, seed: int) -> pd.DataFrame:
+    """What each query set chose against the default, on that set: `paired`'s columns, one row a set, Holm over them."""
+    rows = {name: asdict(_compared(run, default, task.select(set=name), measure, seed)) for name, run in chosen.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("set")
+    table["p"] = holm(list(table["p"]))
+    return table
+
+
+def _scores(run: Run, task: Task, measures: Sequence[str]) -> dict[tuple[str, str], float]:
+    """The mean of each measure over the queries of each set; for similarity, the two correlations."""
+    scores: dict[tuple[str, str], float] = {}
+    for name in task.sets:
+        qrels = task.select(set=name).qrels
+        values = correlate(run, qrels) if task.measure == "similarity" else dict(evaluate(run, qrels, measures).mean())
+        scores |= {(name, measure): float(value) for measure, value in values.items()}
+    return scores
 
 
 def _compared(first: Run, second: Run, part: Task, measure: str, seed: int) -> Comparison:
@@ -64,18 +80,22 @@ def against(gains: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def verdict(gains: pd.DataFrame, system: str, strategy: Strategy, default: Strategy) -> str:
-    """A paragraph of Markdown: on which sets a strategy beats the default, on which it loses, where none can say."""
-    rows = pd.DataFrame(gains.xs(system, level="system"))
-    real = rows["p"] < ALPHA
+def verdict(gains: pd.DataFrame, system: str, default: str) -> str:
+    """A paragraph of Markdown: on which sets a system beats the default, on which it loses, where none can say.
+
+    gains: one row a set, `paired`'s columns
+    """
+    if not gains["difference"].any():
+        return f"It is the default itself, or ranks as the default does: nothing beats {default}."
+    real = gains["p"] < ALPHA
     told = {
-        "better": rows[real & (rows["difference"] > 0)],
-        "worse": rows[real & (rows["difference"] < 0)],
-        "not told apart": rows[~real],
+        "better": gains[real & (gains["difference"] > 0)],
+        "worse": gains[real & (gains["difference"] < 0)],
+        "not told apart": gains[~real],
     }
     sets = "; ".join(f"**{word}** on {_listed(part)}" for word, part in told.items() if len(part))
-    keep = "" if len(told["better"]) else f" Nothing beats the default: keep `{default}`."
-    return f"`{strategy}` against `{default}` on test: {sets}.{keep}"
+    keep = "" if len(told["better"]) else f" Nothing beats the default: keep {default}."
+    return f"On test, {system} against {default}: {sets}.{keep}"
 
 
 def _listed(rows: pd.DataFrame) -> str:

@@ -5,11 +5,11 @@ log2 discount). The tests hold them equal to ir-measures.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64, Int32, Int64
 from scipy.stats import pearsonr, spearmanr
 
 from hiddenstates.core.errors import LabError
@@ -83,3 +83,39 @@ def _dcg(gains: Gains) -> float:
 
 
 _MEASURES = {"recall": _recall, "mrr": _mrr, "ndcg": _ndcg}
+
+
+def from_ranks(
+    measure: str,
+    ranks: Int32[np.ndarray, "strategy pair"],
+    query: Int64[np.ndarray, " pair"],
+    grade: Float64[np.ndarray, " pair"],
+    n_relevant: Int64[np.ndarray, " query"],
+) -> Float32[np.ndarray, "strategy query"]:
+    """`evaluate`, for many strategies at once, from the rank of every relevant passage.
+
+    query, grade: of each pair, sorted by query; n_relevant: pairs of each query, 0 scores 0
+    """
+    kind, k = parse_measure(measure)
+    values = np.zeros((len(ranks), len(n_relevant)), dtype=np.float32)
+    asked = np.flatnonzero(n_relevant)
+    starts = np.searchsorted(query, asked)
+    found = np.where(ranks <= k, _GAINS[kind](ranks, grade), 0.0)
+    reduce = np.maximum if kind == "mrr" else np.add
+    values[:, asked] = reduce.reduceat(found, starts, axis=1)
+    values[:, asked] /= _best(kind, k, np.split(grade, starts[1:]))
+    return values
+
+
+_GAINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "recall": lambda ranks, grade: np.ones(ranks.shape),
+    "mrr": lambda ranks, grade: 1.0 / np.maximum(ranks, 1),
+    "ndcg": lambda ranks, grade: grade / np.log2(ranks + 1.0),
+}
+
+
+def _best(kind: str, k: int, grades: Sequence[Ideal]) -> Float64[np.ndarray, " asked"]:
+    """What each query would score if all that is relevant came first."""
+    if kind == "mrr":
+        return np.ones(len(grades))
+    return np.array([len(g) if kind == "recall" else _dcg(np.sort(g)[::-1][:k]) for g in grades], dtype=float)

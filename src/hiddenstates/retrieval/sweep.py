@@ -1,60 +1,140 @@
-"""Every strategy scored from the same pooled states, and the best one chosen."""
+"""Every strategy scored from the same pooled states: all sets of layers, summed and concatenated, every pooling.
 
-from collections.abc import Iterable, Sequence
+Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row a strategy.
+"""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
+from jaxtyping import Float32, Float64
+from scipy.stats import rankdata
 from tqdm import tqdm
 
-from hiddenstates.core.choice import Choice
 from hiddenstates.core.data import Task
-from hiddenstates.core.errors import LabError
-from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.pooled import layer_normed
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.retrieval.measures import correlate, evaluate
-from hiddenstates.retrieval.search import search
+from hiddenstates.retrieval.gram import COMBINES, Pairs, States, subset_cosines, subset_ranks
+from hiddenstates.retrieval.measures import from_ranks
 
 
-def grid(n_states: int, poolings: Iterable[str], last: int) -> list[Strategy]:
-    """Each layer, and the sum and the concatenation of the last so many, under each pooling."""
-    final = tuple(range(max(0, n_states - last), n_states))
-    singles = [((i,), "single") for i in range(n_states)]
-    layers: list[tuple[tuple[int, ...], str]] = [*singles, (final, "sum"), (final, "concat")]
-    return [Strategy(chosen, combine, pool) for pool in poolings for chosen, combine in layers]
+@dataclass(frozen=True)
+class Sweep:
+    """Scores of every strategy.
+
+    strategies: by number of layers, so that the first of equals is the simplest
+    means:      one row a strategy, columns (set, measure)
+    values:     by measure, for every strategy and query; empty for similarity, which has no score of a single pair
+    constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
+    """
+
+    strategies: list[Strategy]
+    means: pd.DataFrame
+    values: dict[str, Float32[np.ndarray, "strategy query"]]
+    constant: list[Strategy]
+
+    def row(self, strategy: Strategy) -> int:
+        return self.strategies.index(strategy)
 
 
-def sweep(
-    states: TaskStates, task: Task, strategies: Sequence[Strategy], measures: Sequence[str], depth: int
-) -> pd.DataFrame:
-    """The mean of each measure on each query set: one row a strategy, columns (set, measure)."""
-    rows = {}
-    for strategy in tqdm(strategies, desc="strategies", leave=False):
-        rows[str(strategy)] = score(search(states, task, strategy, depth), task, measures)
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=("set", "measure"), index="strategy")
+def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: Sequence[bool] = (False,)) -> Sweep:
+    """Score every strategy on the task's queries.
+
+    layer_norms: whether to put each state through a layer norm before combining: without, with, or both
+    """
+    queries = states.queries.select(task.queries["id"][:])
+    parts = [
+        _part(queries.values[pool], states.passages.values[pool], task, measures, pool, layer_norm)
+        for pool, layer_norm in tqdm([(p, n) for n in layer_norms for p in queries.values], desc="sweep", leave=False)
+    ]
+    return _joined(parts)
 
 
-def score(run: Run, task: Task, measures: Sequence[str]) -> dict[tuple[str, str], float]:
-    """The mean of each measure over the queries of each set; for similarity, the two correlations."""
-    scores: dict[tuple[str, str], float] = {}
-    for name in task.sets:
-        qrels = task.select(set=name).qrels
-        values = correlate(run, qrels) if task.measure == "similarity" else dict(evaluate(run, qrels, measures).mean())
-        scores |= {(name, measure): float(value) for measure, value in values.items()}
-    return scores
-
-
-def choose(scores: pd.DataFrame, measure: str, sets: Sequence[str] | None, fingerprint: str) -> Choice:
-    """The strategy with the best mean of the measure over the query sets; the earlier in the table, should two tie."""
-    if measure not in scores.columns.unique("measure"):
-        known = ", ".join(scores.columns.unique("measure"))
-        raise LabError(f"strategies.measure: {measure!r} is not among what is reported: {known}. Name one of these.")
-    table = scores.xs(measure, axis=1, level="measure")
-    unknown = set(sets or ()) - set(table.columns)
-    if unknown:
-        raise LabError(
-            f"strategies.sets: no query set {', '.join(sorted(unknown))}. Known: {', '.join(table.columns)}."
+def _part(queries: States, passages: States, task: Task, measures: Sequence[str], pool: str, layer_norm: bool) -> Sweep:
+    """The sweep of one pooling."""
+    if layer_norm:
+        queries, passages = layer_normed(queries), layer_normed(passages)
+    named = list(_strategies(len(queries), pool, layer_norm))
+    strategies = [strategy for strategy, _, _ in named]
+    where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
+    still = {i for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
+    constant = [s for s in strategies if still.issuperset(s.layers)]
+    pairs = _pairs(task)
+    if task.measure == "similarity":
+        return Sweep(
+            strategies, _correlations(subset_cosines(queries, passages, pairs)[where], task, strategies), {}, constant
         )
-    means = pd.Series(table[list(sets or table.columns)].to_numpy().mean(axis=1), index=table.index)
-    best = str(means.idxmax())
-    evidence = {"measure": measure, "split": "dev", "score": float(means.max()), "strategies": len(means)}
-    return Choice(Strategy.parse(best), fingerprint, evidence)
+    ranks = subset_ranks(queries, passages, pairs)[where]
+    n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
+    values = {name: from_ranks(name, ranks, pairs.query, pairs.grade, n_relevant) for name in measures}
+    return Sweep(strategies, _means(values, task, strategies), values, constant)
+
+
+def _strategies(n_states: int, pool: str, layer_norm: bool) -> Iterator[tuple[Strategy, int, int]]:
+    """Each strategy once, with its place in the ranks; sum and mean over layers have the same cosine."""
+    for subset in range(1, 1 << n_states):
+        layers = tuple(i for i in range(n_states) if subset >> i & 1)
+        for combine, name in enumerate(COMBINES):
+            if len(layers) > 1:
+                yield Strategy(layers, name, pool, layer_norm=layer_norm), combine, subset
+        if len(layers) == 1:
+            yield Strategy(layers, "single", pool, layer_norm=layer_norm), 0, subset
+
+
+def _pairs(task: Task) -> Pairs:
+    """What counts as found, by rows; for similarity every judged pair, whatever its grade."""
+    row = {name: i for i, name in enumerate(task.kb.ids)}
+    judged = [
+        (i, row[passage], grade)
+        for i, query in enumerate(task.queries["id"][:])
+        for passage, grade in task.qrels[query].items()
+        if grade > 0 or task.measure == "similarity"
+    ]
+    query, passage, grade = zip(*judged, strict=True)
+    return Pairs(np.array(query), np.array(passage), np.array(grade, dtype=float))
+
+
+def _means(
+    values: dict[str, Float32[np.ndarray, "strategy query"]], task: Task, strategies: list[Strategy]
+) -> pd.DataFrame:
+    sets = np.array(task.queries["set"][:])
+    columns = {(name, m): v[:, sets == name].mean(1, dtype=float) for name in task.sets for m, v in values.items()}
+    return _table(columns, strategies)
+
+
+def _correlations(
+    cosines: Float64[np.ndarray, "strategy pair"], task: Task, strategies: list[Strategy]
+) -> pd.DataFrame:
+    columns = {}
+    sets = np.array(task.queries["set"][:])
+    grades = np.array([grade for query in task.queries["id"][:] for grade in task.qrels[query].values()])
+    pair_sets = np.repeat(sets, [len(task.qrels[query]) for query in task.queries["id"][:]])
+    for name in task.sets:
+        ours, truth = cosines[:, pair_sets == name], grades[pair_sets == name]
+        columns[name, "spearman"] = _pearson(rankdata(ours, axis=1), rankdata(truth))
+        columns[name, "pearson"] = _pearson(ours, truth)
+    return _table(columns, strategies)
+
+
+def _pearson(
+    rows: Float64[np.ndarray, "strategy pair"], truth: Float64[np.ndarray, " pair"]
+) -> Float64[np.ndarray, " strategy"]:
+    """0 for a row of equal values, as in `measures.correlate`."""
+    rows, truth = rows - rows.mean(1, keepdims=True), truth - truth.mean()
+    scale = np.linalg.norm(rows, axis=1) * np.linalg.norm(truth)
+    return rows @ truth / np.where(scale > 0, scale, 1.0)
+
+
+def _table(columns: dict[tuple[str, str], np.ndarray], strategies: list[Strategy]) -> pd.DataFrame:
+    table = pd.DataFrame(columns, index=pd.Index(map(str, strategies), name="strategy"))
+    return table.rename_axis(columns=("set", "measure"))
+
+
+def _joined(parts: Sequence[Sweep]) -> Sweep:
+    strategies = [strategy for part in parts for strategy in part.strategies]
+    order = sorted(range(len(strategies)), key=lambda i: (len(strategies[i].layers), strategies[i].layer_norm))
+    values = {m: np.concatenate([part.values[m] for part in parts])[order] for m in parts[0].values}
+    means = pd.concat([part.means for part in parts]).iloc[order]
+    return Sweep([strategies[i] for i in order], means, values, [s for part in parts for s in part.constant])
