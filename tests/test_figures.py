@@ -15,6 +15,14 @@ GAINS = pd.DataFrame(
 )
 
 
+TOPS = {"named": pd.Series([0.9, 0.8], index=["concat(0,2)/mean+ln", "2/max"])}
+STEPS = pd.DataFrame(
+    {"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=pd.MultiIndex.from_product([["named"], ["default", "chosen"]])
+)
+POINTS = pd.DataFrame({"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=["2/mean", "1/max"])
+ESTIMATES = {"a": GAINS.rename(columns={"difference": "value"}), "b": GAINS.rename(columns={"difference": "value"})}
+
+
 def flag(folder: Path) -> Path:
     Image.new("P", (16, 11), 3).save(folder / "flag.gif")
     return folder / "flag.gif"
@@ -25,6 +33,10 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "differences": lambda _: figures.differences(GAINS, "mrr@10", "the default"),
     "lines": lambda _: figures.lines(GRID.set_axis([0, 1]), "state", "length"),
     "spread": lambda _: figures.spread(np.arange(12.0).reshape(4, 3), "neighbour", "cosine"),
+    "members": lambda _: figures.members(TOPS, 3, "mrr@10"),
+    "steps": lambda _: figures.steps(STEPS, "mrr@10"),
+    "scatter": lambda _: figures.scatter(POINTS, {"chosen": "1/max", "default": "2/mean"}, "mrr@10"),
+    "estimates": lambda _: figures.estimates(ESTIMATES, "F1", "state"),
     "bars": lambda _: figures.bars(GRID, "passages"),
     "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
 }

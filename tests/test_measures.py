@@ -8,7 +8,7 @@ from ir_measures import RR, R, nDCG
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.measures import correlate, evaluate, parse_measure
+from hiddenstates.retrieval.measures import correlate, evaluate, from_ranks, parse_measure
 
 NAMES = ["recall@10", "mrr@10", "ndcg@10"]
 
@@ -78,6 +78,25 @@ def test_ir_measures_says_the_same(seed: int) -> None:
     for value in ir_measures.iter_calc(list(columns), qrels, run):
         theirs.loc[value.query_id, columns[value.measure]] = value.value
     pd.testing.assert_frame_equal(ours, theirs, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("measure", ["recall@3", "mrr@3", "mrr@10", "ndcg@3", "ndcg@10"])
+def test_the_ranks_of_what_is_relevant_say_the_same_as_the_run(measure: str) -> None:
+    """Two rankings of eight passages for three queries, the second without anything relevant."""
+    random = np.random.default_rng(0)
+    grades = {"q0": {"p0": 2.0, "p5": 1.0}, "q1": {"p3": 0.0}, "q2": {"p1": 1.0, "p2": 3.0, "p7": 2.0}}
+    pairs = [(q, p, g) for q, row in grades.items() for p, g in row.items() if g > 0]
+    runs = [{q: {f"p{i}": float(s) for i, s in enumerate(random.permutation(8))} for q in grades} for _ in "ab"]
+    ranks = [[1 + sum(s > run[q][p] for s in run[q].values()) for q, p, _ in pairs] for run in runs]
+    found = from_ranks(
+        measure,
+        np.array(ranks, dtype=np.int32),
+        np.array([int(q[1]) for q, _, _ in pairs]),
+        np.array([g for _, _, g in pairs]),
+        np.array([2, 0, 3]),
+    )
+    for row, run in zip(found, runs, strict=True):
+        assert list(row) == pytest.approx(list(evaluate(Run(run), Qrels(grades), [measure])[measure]), abs=1e-6)
 
 
 @pytest.mark.parametrize(("name", "parsed"), [("ndcg@10", ("ndcg", 10)), ("recall@1", ("recall", 1))])

@@ -41,6 +41,17 @@ def test_by_hand(text: str, expected: list[list[float]]) -> None:
     assert embeddings.strategy == Strategy.parse(text).resolve(3)
 
 
+def test_each_state_is_normed_before_they_are_combined() -> None:
+    # (3, 4): mean 3.5, deviation .5, so (-1, 1); (0, 2) likewise; (1, 0) and (0, 5): (1, -1) and (-1, 1)
+    found = hand().embed(Strategy.parse("sum(0,1)/mean+ln+raw")).vectors
+    np.testing.assert_allclose(found, [[-1 - 1, 1 + 1], [1 - 1, -1 + 1]], atol=1e-6)
+
+
+def test_a_sum_may_be_weighted() -> None:
+    found = hand().embed(Strategy.parse("sum(2*0.5,0*2)/mean+raw")).vectors
+    np.testing.assert_allclose(found, [[2 * 3 + 6 / 2, 2 * 4 + 8 / 2], [2 * 1 - 2 / 2, 0]], rtol=1e-6)
+
+
 def test_embedding_leaves_the_states_as_they_are() -> None:
     states = hand()
     before = HAND.copy()

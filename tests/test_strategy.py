@@ -6,13 +6,22 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import COMBINES, DEFAULT, Strategy
 
 LAYERS = st.lists(st.integers(-30, 30), min_size=1, max_size=12, unique=True).map(tuple)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @st.composite
 def valid(draw: st.DrawFn) -> Strategy:
     layers = draw(LAYERS)
     combine = "single" if len(layers) == 1 else draw(st.sampled_from([c for c in COMBINES if c != "single"]))
-    return Strategy(layers, combine, draw(st.from_regex("[a-z]+", fullmatch=True)), draw(st.booleans()))
+    weights = st.lists(NUMBERS, min_size=len(layers), max_size=len(layers)).map(tuple)
+    return Strategy(
+        layers,
+        combine,
+        draw(st.from_regex("[a-z]+", fullmatch=True)),
+        normalize=draw(st.booleans()),
+        layer_norm=draw(st.booleans()),
+        weights=draw(weights | st.just(())) if combine == "sum" else (),
+    )
 
 
 @given(valid())
@@ -38,6 +47,9 @@ def test_resolving_again_changes_nothing(layers: list[int], n_states: int) -> No
         ("sum( 1, 2 ) / eos", Strategy((1, 2), "sum", "eos")),
         ("sum(5)/mean", Strategy((5,), "single", "mean")),
         ("concat(6,0)/mean", Strategy((6, 0), "concat", "mean")),
+        ("3/mean+ln", Strategy((3,), "single", "mean", layer_norm=True)),
+        ("3/mean+ln+raw", Strategy((3,), "single", "mean", normalize=False, layer_norm=True)),
+        ("sum(2*0.3,6*1)/mean", Strategy((2, 6), "sum", "mean", weights=(0.3, 1.0))),
     ],
 )
 def test_a_string_names_a_strategy(text: str, strategy: Strategy) -> None:
@@ -60,6 +72,11 @@ def test_layers_resolve_from_zero_ascending(text: str, layers: tuple[int, ...]) 
     assert Strategy.parse(text).resolve(7).layers == layers
 
 
+def test_weights_follow_their_layers() -> None:
+    strategy = Strategy.parse("sum(-1*0.7,0*0.1,2*1e-05)/mean")
+    assert str(strategy.resolve(7)) == "sum(0*0.1,2*1e-05,6*0.7)/mean"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -72,6 +89,10 @@ def test_layers_resolve_from_zero_ascending(text: str, layers: tuple[int, ...]) 
         ("sum(4..1)/mean", r"the range 4\.\.1 runs backwards\. Write"),
         ("product(1,2)/mean", "unknown combine 'product'. Choose one of single, sum, mean, concat."),
         ("sum(1,1)/mean", r"layers \(1, 1\) must name at least one state, each once"),
+        ("3/mean+raw+ln", "is not understood"),
+        ("sum(1*x,2*1)/mean", r"'1\*x' is no layer and no range"),
+        ("sum(1*0.5,2)/mean", r"strategy: 1 weights for sum of 2 layers\."),
+        ("concat(1*0.5,2*0.5)/mean", r"2 weights for concat of 2 layers\."),
         ("single(1,2)/mean", r"single of 2 layer\(s\)\. One layer is written -1/mean"),
     ],
 )

@@ -5,8 +5,7 @@ import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.core.strategy import Strategy
-from hiddenstates.report.tables import against, means, nested, paired, verdict, write_runs
+from hiddenstates.report.tables import against, confirm, means, nested, paired, verdict, write_runs
 
 SIZE = 12
 
@@ -66,26 +65,33 @@ def test_similarity_compares_correlations() -> None:
     assert nested(means({"good": right}, part, []))["good"]["named"]["spearman"] == pytest.approx(1)
 
 
-CHOSEN, DEFAULT = Strategy.parse("concat(3..6)/max"), Strategy.parse("6/mean")
+def test_each_set_s_choice_is_confirmed_on_that_set() -> None:
+    systems = runs()
+    gains = confirm({"named": systems["bad"], "alias": systems["good"]}, systems["base"], task(), "mrr@10", seed=0)
+    assert gains["difference"].to_dict() == {"named": -1, "alias": 1 / 2}
+    assert gains["n"].to_dict() == {"named": SIZE, "alias": SIZE}
+    assert (gains["p"] < 2 * 0.002).all()
 
 
 def gains(**sets: tuple[float, float]) -> pd.DataFrame:
     """`paired`'s table: for each set its difference and p, the interval 0.1 wide."""
-    rows = {(n, "chosen"): {"difference": d, "low": d - 0.05, "high": d + 0.05, "p": p} for n, (d, p) in sets.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(("set", "system"))
+    rows = {name: {"difference": d, "low": d - 0.05, "high": d + 0.05, "p": p} for name, (d, p) in sets.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("set")
 
 
 def test_the_verdict_says_better_worse_and_not_told_apart() -> None:
-    text = verdict(gains(named=(0.2, 0.01), alias=(-0.1, 0.04), visual=(0.01, 0.05)), "chosen", CHOSEN, DEFAULT)
+    text = verdict(gains(named=(0.2, 0.01), alias=(-0.1, 0.04), visual=(0.01, 0.05)), "`3/max`", "`6/mean`")
     assert text == (
-        "`concat(3..6)/max` against `6/mean` on test: **better** on named (+0.200 [+0.150, +0.250]); "
+        "On test, `3/max` against `6/mean`: **better** on named (+0.200 [+0.150, +0.250]); "
         "**worse** on alias (-0.100 [-0.150, -0.050]); **not told apart** on visual (+0.010 [-0.040, +0.060])."
     )
 
 
 def test_without_a_gain_the_default_stays() -> None:
-    text = verdict(gains(named=(0.2, 0.5), alias=(-0.1, 0.01)), "chosen", CHOSEN, DEFAULT)
+    text = verdict(gains(named=(0.2, 0.5), alias=(-0.1, 0.01)), "`3/max`", "`6/mean`")
     assert text.endswith("Nothing beats the default: keep `6/mean`.")
+    itself = verdict(gains(named=(0.0, 1.0)), "`6/mean`", "`6/mean`")
+    assert itself == "It is the default itself, or ranks as the default does: nothing beats `6/mean`."
 
 
 def test_runs_are_written_beside_their_judgements(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ COMBINES = ("single", "sum", "mean", "concat")
 _FORM = re.compile(
     r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)(?P<ln>\+ln)?(?P<raw>\+raw)?"
 )
-_RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+)|\*(?P<weight>\d+(?:\.\d+)?))?")
+_RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+)|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 _EXAMPLES = (
     "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
     "+ln puts each state through a layer norm before combining, +raw leaves the length as it is"
@@ -105,7 +105,8 @@ def _split(layers: str, whole: str) -> tuple[tuple[int, ...], tuple[float, ...]]
 
 
 def _weighted(layers: Iterable[int], weights: Iterable[float]) -> str:
-    return ",".join(f"{layer}*{weight:g}" for layer, weight in zip(layers, weights, strict=True))
+    # every digit: an index is refused when the strategy that its manifest names is not the queries'
+    return ",".join(f"{layer}*{float(w)!r}".removesuffix(".0") for layer, w in zip(layers, weights, strict=True))
 
 
 def _join(layers: Iterable[int]) -> str:

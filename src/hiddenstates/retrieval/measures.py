@@ -114,7 +114,7 @@ _GAINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def _best(kind: str, k: int, grades: Sequence[Ideal]) -> Float64[np.ndarray, " asked"]:
+def _best(kind: str, k: int, grades: Sequence[np.ndarray]) -> Float64[np.ndarray, " asked"]:
     """What each query would score if all that is relevant came first."""
     if kind == "mrr":
         return np.ones(len(grades))
