@@ -31,7 +31,7 @@ def _corpus(folder: Path, inputs: Path) -> None:
 def _states(folder: Path, inputs: Path) -> None:
     ensure("corpus", inputs)
     params = States()
-    encoder = load_encoder(params.model, params.revision, params.max_tokens)
+    encoder = load_encoder(params.model, params.revision, params.max_tokens, params.dtype)
     pool_task(encoder, Task.load(inputs / "corpus" / "task"), params.poolings).save(folder / "pooled")
 
 

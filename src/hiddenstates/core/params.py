@@ -82,6 +82,7 @@ class States(Section):
     model: str = "sentence-transformers/all-MiniLM-L6-v2"
     revision: str | None = None  # the commit that pins a hub name
     max_tokens: int = Field(256, ge=2, le=8192)
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the linear layers
     poolings: list[str] = Field(default=["first", "last", "mean", "max", "eos"], min_length=1)
 
 

@@ -1,8 +1,8 @@
 """`Encoder`: texts in, hidden states or embeddings out. One class; families differ by data (families.py)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.families import StateMap, family_of
+from hiddenstates.encoding.linear import pack
 from hiddenstates.encoding.models import fingerprint, load_parts, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
@@ -52,7 +53,10 @@ class Encoder:
         return self._forward(torch.tensor(padded), torch.tensor(mask))
 
     def pool(self, ids: Sequence[str], texts: Sequence[str], poolings: Sequence[str]) -> PooledStates:
-        """Every hidden state of every text under each pooling, from one forward pass."""
+        """Every hidden state of every text under each pooling, from one forward pass over the distinct texts."""
+        distinct = list(dict.fromkeys(texts))
+        if len(distinct) < len(texts):
+            return replace(self.pool(distinct, distinct, poolings).select(texts), ids=list(ids))
         functions = {name: get_pooling(name) for name in poolings}
         shape = (len(self.state_map), len(texts), self.model.config.hidden_size)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
@@ -82,8 +86,10 @@ class Encoder:
         return HiddenStates(torch.stack(out.hidden_states), mask, eos, self.state_map)
 
 
-def load_encoder(name: str, revision: str | None = None, max_tokens: int = 256) -> Encoder:
-    """An encoder by bundled name, local folder, or hub name with a pinned revision.
+def load_encoder(
+    name: str, revision: str | None = None, max_tokens: int = 256, dtype: Literal["float32", "bfloat16"] = "float32"
+) -> Encoder:
+    """An encoder by bundled name, local folder, or hub name with a pinned revision; `dtype` of its linear layers.
 
     Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
     """
@@ -97,7 +103,8 @@ def load_encoder(name: str, revision: str | None = None, max_tokens: int = 256) 
         )
     longest = min(max_tokens, _positions(model))
     state_map = family.state_map(config.num_hidden_layers)
-    return Encoder(name, model, tokenizer, state_map, eos_id, longest, fingerprint(folder))
+    packed = pack(model, getattr(torch, dtype))
+    return Encoder(name, packed, tokenizer, state_map, eos_id, longest, fingerprint(folder))
 
 
 def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:

@@ -64,8 +64,8 @@ def last(states: HiddenStates) -> Pooled:
 @pooling
 def mean(states: HiddenStates) -> Pooled:
     """The average of all tokens that are not padding (Reimers & Gurevych 2019)."""
-    weights = states.mask / states.mask.sum(-1, keepdim=True)
-    return torch.einsum("lbpd,bp->lbd", states.values, weights.to(states.values.dtype))
+    weights = (states.mask / states.mask.sum(-1, keepdim=True)).to(states.values.dtype)
+    return (weights[:, None] @ states.values).squeeze(-2)
 
 
 @pooling
