@@ -1,0 +1,66 @@
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from tiny import tiny_model
+from torch import nn
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding import linear as module
+from hiddenstates.encoding.linear import PackedLinear, pack
+
+bfloat16 = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU has no bfloat16 instructions"
+)
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 3000])
+def test_packed_computes_the_same_for_any_number_of_tokens(tokens: int) -> None:
+    linear, x = nn.Linear(48, 20), torch.randn(2, tokens, 48)
+    with torch.inference_mode():
+        assert_allclose(PackedLinear(linear, torch.float32)(x), linear(x), rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_bias() -> None:
+    linear = nn.Linear(2, 1, bias=False)
+    nn.init.constant_(linear.weight, 3)
+    assert PackedLinear(linear, torch.float32)(torch.tensor([[1.0, 2.0]])).tolist() == [[9.0]]
+
+
+@bfloat16
+def test_bfloat16_rounds_and_answers_in_the_dtype_of_its_input() -> None:
+    linear = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(linear.weight, 1 + 2**-9)  # bfloat16 keeps 8 bits: rounds to 1
+    out = PackedLinear(linear, torch.bfloat16)(torch.tensor([[4.0]]))
+    assert out.dtype == torch.float32
+    assert out.item() == 4
+
+
+def test_every_linear_layer_is_packed_and_no_other() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ModuleDict({"inner": nn.Linear(4, 4)}), nn.LayerNorm(4))
+    kinds = [type(m) for m in pack(model, torch.float32).modules()]
+    assert kinds == [nn.Sequential, PackedLinear, nn.ModuleDict, PackedLinear, nn.LayerNorm]
+
+
+@bfloat16
+@pytest.mark.parametrize("kind", ["bert", "roberta", "mpnet", "distilbert"])
+def test_hidden_states_stay_float32_and_near(kind: str) -> None:
+    model, ids = tiny_model(kind).eval(), torch.tensor([[2, 5, 6, 7, 3]])
+    with torch.inference_mode():
+        exact = model(ids, output_hidden_states=True).hidden_states
+        low = pack(model, torch.bfloat16)(ids, output_hidden_states=True).hidden_states
+    assert {state.dtype for state in low} == {torch.float32}
+    assert torch.equal(low[0], exact[0])  # no linear layer yet
+    assert not torch.equal(low[-1], exact[-1])
+    assert torch.cosine_similarity(low[-1], exact[-1], dim=-1).min() > 0.999
+
+
+def test_bfloat16_is_refused_where_it_would_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.torch._C, "_has_mkldnn", False)
+    with pytest.raises(LabError, match="is bfloat16, and this CPU or torch has no fast bfloat16"):
+        pack(nn.Linear(1, 1), torch.bfloat16)
+
+
+def test_without_onednn_the_model_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.torch._C, "_has_mkldnn", False)
+    model = nn.Sequential(nn.Linear(1, 1))
+    assert type(pack(model, torch.float32)[0]) is nn.Linear
