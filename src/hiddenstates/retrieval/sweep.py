@@ -3,7 +3,7 @@
 Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row a strategy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import layer_normed
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.retrieval.gram import COMBINES, Pairs, States, subset_cosines, subset_ranks
+from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.retrieval.gram import COMBINES, Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.measures import from_ranks
 
 
@@ -24,7 +25,7 @@ from hiddenstates.retrieval.measures import from_ranks
 class Sweep:
     """Scores of every strategy.
 
-    strategies: by number of layers, so that the first of equals is the simplest
+    strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added
     means:      one row a strategy, columns (set, measure)
     values:     by measure, for every strategy and query; empty for similarity, which has no score of a single pair
     constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
@@ -52,7 +53,37 @@ def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: 
     return _joined(parts)
 
 
-def _part(queries: States, passages: States, task: Task, measures: Sequence[str], pool: str, layer_norm: bool) -> Sweep:
+def extended(
+    swept: Sweep,
+    strategies: Mapping[Strategy, Whitening | None],
+    states: TaskStates,
+    task: Task,
+    measures: Sequence[str],
+) -> Sweep:
+    """The sweep with further strategies at its end, each with its whitening, scored just as exactly one by one."""
+    known = set(swept.strategies)
+    added = [
+        _single(strategy, whitening, states, task, measures)
+        for strategy, whitening in tqdm(strategies.items(), desc="extend", leave=False)
+        if strategy not in known
+    ]
+    return _stacked([swept, *added])
+
+
+def _single(
+    strategy: Strategy, whitening: Whitening | None, states: TaskStates, task: Task, measures: Sequence[str]
+) -> Sweep:
+    """The sweep of one strategy: its vectors are the only layer."""
+    queries = states.queries.select(task.queries["id"][:]).embed(strategy, whitening).vectors
+    passages = states.passages.embed(strategy, whitening).vectors
+    constant = [strategy] * (not np.ptp(passages, axis=0).any())
+    where = (np.array([0]), np.array([1]))
+    return _scored(queries[None], passages[None], task, measures, [strategy], where, constant)
+
+
+def _part(
+    queries: Queries, passages: Passages, task: Task, measures: Sequence[str], pool: str, layer_norm: bool
+) -> Sweep:
     """The sweep of one pooling."""
     if layer_norm:
         queries, passages = layer_normed(queries), layer_normed(passages)
@@ -61,11 +92,23 @@ def _part(queries: States, passages: States, task: Task, measures: Sequence[str]
     where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
     still = {i for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
     constant = [s for s in strategies if still.issuperset(s.layers)]
+    return _scored(queries, passages, task, measures, strategies, where, constant)
+
+
+def _scored(
+    queries: States,
+    passages: States,
+    task: Task,
+    measures: Sequence[str],
+    strategies: list[Strategy],
+    where: tuple[np.ndarray, ...],
+    constant: list[Strategy],
+) -> Sweep:
+    """where: the place of each strategy in the ranks, combine and subset."""
     pairs = _pairs(task)
     if task.measure == "similarity":
-        return Sweep(
-            strategies, _correlations(subset_cosines(queries, passages, pairs)[where], task, strategies), {}, constant
-        )
+        cosines = subset_cosines(queries, passages, pairs)[where]
+        return Sweep(strategies, _correlations(cosines, task, strategies), {}, constant)
     ranks = subset_ranks(queries, passages, pairs)[where]
     n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
     values = {name: from_ranks(name, ranks, pairs.query, pairs.grade, n_relevant) for name in measures}
@@ -133,8 +176,18 @@ def _table(columns: dict[tuple[str, str], np.ndarray], strategies: list[Strategy
 
 
 def _joined(parts: Sequence[Sweep]) -> Sweep:
+    whole = _stacked(parts)
+    order = sorted(range(len(whole.strategies)), key=lambda i: _simplicity(whole.strategies[i]))
+    values = {m: rows[order] for m, rows in whole.values.items()}
+    return Sweep([whole.strategies[i] for i in order], whole.means.iloc[order], values, whole.constant)
+
+
+def _simplicity(strategy: Strategy) -> tuple[int, bool]:
+    return len(strategy.layers), strategy.layer_norm
+
+
+def _stacked(parts: Sequence[Sweep]) -> Sweep:
     strategies = [strategy for part in parts for strategy in part.strategies]
-    order = sorted(range(len(strategies)), key=lambda i: (len(strategies[i].layers), strategies[i].layer_norm))
-    values = {m: np.concatenate([part.values[m] for part in parts])[order] for m in parts[0].values}
-    means = pd.concat([part.means for part in parts]).iloc[order]
-    return Sweep([strategies[i] for i in order], means, values, [s for part in parts for s in part.constant])
+    values = {m: np.concatenate([part.values[m] for part in parts]) for m in parts[0].values}
+    means = pd.concat([part.means for part in parts])
+    return Sweep(strategies, means, values, [s for part in parts for s in part.constant])
