@@ -102,8 +102,7 @@ def from_ranks(
     starts = np.searchsorted(query, asked)
     found = np.where(ranks <= k, _GAINS[kind](ranks, grade), 0.0)
     reduce = np.maximum if kind == "mrr" else np.add
-    values[:, asked] = reduce.reduceat(found, starts, axis=1)
-    values[:, asked] /= _best(kind, k, np.split(grade, starts[1:]))
+    values[:, asked] = reduce.reduceat(found, starts, axis=1) / _best(kind, k, np.split(grade, starts[1:]))
     return values
 
 

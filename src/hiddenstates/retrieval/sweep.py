@@ -13,8 +13,9 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import layer_normed
+from hiddenstates.encoding.pooled import PooledStates, layer_normed
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitening
 from hiddenstates.retrieval.gram import COMBINES, Pairs, Passages, Queries, subset_cosines, subset_ranks
@@ -46,11 +47,24 @@ def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: 
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
     """
     queries = states.queries.select(task.queries["id"][:])
+    _finite(queries)
+    _finite(states.passages)
     parts = [
         _part(queries.values[pool], states.passages.values[pool], task, measures, pool, layer_norm)
         for pool, layer_norm in tqdm([(p, n) for n in layer_norms for p in queries.values], desc="sweep", leave=False)
     ]
     return _joined(parts)
+
+
+def _finite(states: PooledStates) -> None:
+    for pool, values in states.values.items():
+        bad = np.argwhere(~np.isfinite(values).all(-1))
+        if len(bad):
+            layer, item = bad[0]
+            raise LabError(
+                f"states: layer {layer} under {pool} holds NaN or infinity, first in {states.ids[item]!r}. "
+                "Nothing can be ranked by it: choose another model, or float32."
+            )
 
 
 def extended(
@@ -96,8 +110,8 @@ def _part(
 
 
 def _scored(
-    queries: States,
-    passages: States,
+    queries: Queries,
+    passages: Passages,
     task: Task,
     measures: Sequence[str],
     strategies: list[Strategy],
@@ -135,6 +149,10 @@ def _pairs(task: Task) -> Pairs:
         for passage, grade in task.qrels[query].items()
         if grade > 0 or task.measure == "similarity"
     ]
+    if not judged:
+        raise LabError(
+            f"strategies: of {len(task.queries)} queries none has a relevant passage. Give the split more: corpus.shares."
+        )
     query, passage, grade = zip(*judged, strict=True)
     return Pairs(np.array(query), np.array(passage), np.array(grade, dtype=float))
 

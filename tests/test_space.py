@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.relevance import Qrels
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.report.space import exchanged, not_told_apart, shrinking, spaces, top
+from hiddenstates.retrieval.sweep import Sweep
+
+N_QUERIES = 60
+NAMES = ["0/mean", "1/mean", "2/mean", "sum(0,1)/mean", "sum(1,2)/mean", "concat(0,2)/mean", "sum(0..2)/mean"]
+DEV = [0.1, 0.2, 0.3, 0.6, 0.5, 0.9, 0.4]
+TEST = [0.15, 0.25, 0.35, 0.2, 0.55, 0.7, 0.45]
+
+
+def choice(name: str) -> Choice:
+    return Choice(Strategy.parse(name), "abc", {})
+
+
+def scored(means: dict[str, list[float]], values: dict[str, np.ndarray] | None = None) -> Sweep:
+    columns = {(name, "mrr@10"): column for name, column in means.items()}
+    frame = pd.DataFrame(columns, index=NAMES).rename_axis(columns=("set", "measure"))
+    return Sweep([Strategy.parse(name) for name in NAMES], frame, values or {}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        ("concat(0,2)/mean", ["all subsets"]),
+        ("sum(0,1)/mean", ["all subsets", "contiguous"]),
+        ("sum(1,2)/mean", ["all subsets", "contiguous", "last k"]),
+        ("2/mean", ["all subsets", "contiguous", "last k", "one layer"]),
+        ("0/mean", ["all subsets", "contiguous", "one layer"]),
+    ],
+)
+def test_which_spaces_hold_a_strategy(text: str, inside: list[str]) -> None:
+    assert [name for name, holds in spaces(3).items() if holds(Strategy.parse(text))] == inside
+
+
+def test_shrinking_by_hand() -> None:
+    found = shrinking(scored({"b": DEV, "a": DEV[::-1]}), scored({"b": TEST, "a": TEST}), "mrr@10", 3)
+    assert [tuple(row) for row in found.loc["b"].itertuples()] == [
+        ("all subsets", 7, "concat(0,2)/mean", 0.9, 0.7),
+        ("contiguous", 6, "sum(0,1)/mean", 0.6, 0.2),
+        ("last k", 3, "sum(1,2)/mean", 0.5, 0.55),
+        ("one layer", 3, "2/mean", 0.3, 0.35),
+    ]
+    assert list(found.index.unique("set")) == ["b", "a"]
+    assert found.loc[("a", "one layer"), "strategy"] == "1/mean"  # reversed: .4, .9, .5
+
+
+def test_exchanged_by_hand() -> None:
+    test = scored({"a": TEST, "b": TEST[::-1]})
+    found = exchanged({"a": choice("concat(0,2)/mean"), "b": choice("0/mean")}, test, "mrr@10")
+    assert found.to_dict("index") == {"a": {"a": 0.7, "b": 0.25}, "b": {"a": 0.15, "b": 0.45}}
+
+
+def test_the_best_of_each_set() -> None:
+    found = top(scored({"a": DEV, "b": DEV[::-1]}), "mrr@10", ["b", "a"], 2)
+    assert {name: series.to_dict() for name, series in found.items()} == {
+        "b": {"1/mean": 0.9, "sum(0,1)/mean": 0.6},
+        "a": {"concat(0,2)/mean": 0.9, "sum(0,1)/mean": 0.6},
+    }
+
+
+def asked(sets: str = "ab") -> Task:
+    """As many queries of each set, each about an entity of its own."""
+    queries = table([{"id": f"q{i}", "set": sets[i % len(sets)]} for i in range(N_QUERIES)], QUERY_COLUMNS)
+    return Task(KnowledgeBase(table([{"id": "p"}], PASSAGE_COLUMNS), Path(), "r"), queries, Qrels({}))
+
+
+def noisy(effects: list[float]) -> Sweep:
+    """Strategies that differ from one set of values by an effect, and some noise where there is one."""
+    random = np.random.default_rng(0)
+    base = random.random(N_QUERIES)
+    noise = 0.1 * random.normal(size=(len(effects), N_QUERIES)) * (np.array(effects) != 0)[:, None]
+    values = (base + np.array(effects)[:, None] + noise).astype(np.float32)
+    return scored({"a": DEV, "b": DEV}, {"mrr@10": values})
+
+
+@pytest.mark.parametrize(
+    ("effects", "left"),
+    [
+        ([0] * 7, 6),  # identical: none is told apart
+        ([0] + [-0.5] * 6, 0),  # clearly worse: all are
+        ([0, 0, 0, -0.5, -0.5, -0.5, 0], 3),
+        ([0, 1e-4, -1e-4, -1e-4, 1e-4, 0, -0.5], 5),  # within the noise
+    ],
+)
+def test_what_cannot_be_told_from_the_choice(effects: list[float], left: int) -> None:
+    assert not_told_apart(noisy(effects), choice("0/mean"), asked(), "mrr@10", ["a", "b"], seed=0) == left
+
+
+def test_only_the_sets_asked_for_tell_apart() -> None:
+    swept = noisy([0] * 7)
+    swept.values["mrr@10"][1:, ::2] -= 0.5  # on the queries of set a
+    found = {sets: not_told_apart(swept, choice("0/mean"), asked(), "mrr@10", list(sets), 0) for sets in ("a", "b")}
+    assert found == {"a": 0, "b": 6}
+
+
+def test_queries_about_one_entity_are_one_observation() -> None:
+    swept = noisy([0] + [-0.5] * 6)
+    rows = [dict(row, entity=f"e{i % 4}") for i, row in enumerate(asked().queries)]
+    four = Task(asked().kb, table(rows, QUERY_COLUMNS), Qrels({}))
+    # 4 entities have 16 patterns of signs, so that no p is below 2/16
+    assert not_told_apart(swept, choice("0/mean"), four, "mrr@10", ["a", "b"], seed=0) == 6

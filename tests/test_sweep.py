@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from tiny import STATES
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.retrieval.measures import correlate, evaluate
+from hiddenstates.retrieval.search import search
+from hiddenstates.retrieval.sweep import Sweep, sweep
+
+MEASURES = ["recall@3", "mrr@10", "ndcg@10"]
+N_PASSAGES, N_QUERIES, WIDTH = 90, 30, 8
+N_SUBSETS = 2 ** len(STATES) - 1
+N_STRATEGIES = N_SUBSETS + (N_SUBSETS - len(STATES))  # a single layer is neither summed nor concatenated
+
+
+def task(measure: str = "retrieval", seed: int = 0) -> Task:
+    """Two sets of queries, the third query without anything to find, the others with 1 to 3 graded passages."""
+    random = np.random.default_rng(seed)
+    ids = [f"p{i}" for i in range(N_PASSAGES)]
+    queries = table([{"id": f"q{i}", "set": "ab"[i % 3 == 0]} for i in range(N_QUERIES)], QUERY_COLUMNS)
+    judged = {}
+    for i, query in enumerate(queries["id"]):
+        some = random.permutation(ids)[: 1 + i % 3]
+        judged[query] = {str(p): float(g) for p, g in zip(some, random.integers(0, 4, size=3), strict=False)}
+    judged["q0"], judged["q2"] = {"p3": 2.0}, {"p3": 0.0}  # and nothing in q2 is relevant
+    kb = KnowledgeBase(table([{"id": i} for i in ids], PASSAGE_COLUMNS), Path(), "r")
+    return Task(kb, queries, Qrels(judged), measure)  # type: ignore[arg-type]
+
+
+def states(seed: int = 0) -> TaskStates:
+    """Random states under two poolings; the queries stand in another order than in the task, with others between."""
+    random = np.random.default_rng(seed)
+
+    def some(ids: list[str]) -> PooledStates:
+        shape = (len(STATES), len(ids), WIDTH)
+        scale = np.array([1, 3, 10])[:, None, None]
+        values = {pool: (scale * random.normal(0.3, 1, shape)).astype(np.float32) for pool in ("first", "mean")}
+        return PooledStates(ids, values, STATES, "abc")
+
+    return TaskStates(some([f"p{i}" for i in range(N_PASSAGES)]), some([f"q{i}" for i in range(2 * N_QUERIES)][::-1]))
+
+
+@pytest.fixture(scope="module")
+def swept() -> Sweep:
+    return sweep(states(), task(), MEASURES, layer_norms=(False, True))
+
+
+def test_every_strategy_is_listed_once_the_simplest_first(swept: Sweep) -> None:
+    names = list(map(str, swept.strategies))
+    assert len(set(names)) == len(names) == 2 * 2 * N_STRATEGIES
+    assert names == list(swept.means.index)
+    assert {"0/first", "2/mean+ln", "sum(0..2)/mean", "concat(0,2)/first+ln"} < set(names)
+    sizes = [len(s.layers) for s in swept.strategies]
+    assert sizes == sorted(sizes)
+    assert {(s.combine == "single", len(s.layers) == 1) for s in swept.strategies} == {(True, True), (False, False)}
+    assert not {s.combine for s in swept.strategies} - {"single", "sum", "concat"}
+
+
+def test_every_value_is_that_of_an_exact_search(swept: Sweep) -> None:
+    for strategy in swept.strategies:
+        searched = evaluate(search(states(), task(), strategy, N_PASSAGES), task().qrels, MEASURES)
+        for measure in MEASURES:
+            found = swept.values[measure][swept.row(strategy)]
+            assert_array_equal(found, searched[measure].to_numpy(np.float32), err_msg=f"{strategy} {measure}")
+
+
+def test_means_are_those_of_the_values(swept: Sweep) -> None:
+    of = np.array(task().queries["set"][:])
+    assert list(swept.means.columns) == [(name, measure) for name in ("b", "a") for measure in MEASURES]
+    for name, measure in swept.means.columns:
+        assert_allclose(swept.means[name, measure], swept.values[measure][:, of == name].mean(1), rtol=1e-6)
+    assert (swept.means.max() > 0).all()
+
+
+def test_nothing_to_find_scores_zero(swept: Sweep) -> None:
+    for values in swept.values.values():
+        assert (values[:, 2] == 0).all()
+        assert values[:, 0].max() > 0
+
+
+def constant_first() -> TaskStates:
+    """`first` is the same for every text at layer 0, as in BERT."""
+    whole = states()
+    for side in (whole.passages, whole.queries):
+        side.values["first"][0] = 0.5
+    return whole
+
+
+def test_constant_strategies_are_named_and_find_nothing() -> None:
+    swept = sweep(constant_first(), task(), MEASURES, layer_norms=(False, True))
+    assert list(map(str, swept.constant)) == ["0/first", "0/first+ln"]
+    assert (swept.means.loc[["0/first", "0/first+ln"]] == 0).all(axis=None)
+    assert swept.means.loc["0/mean"].max() > 0
+
+
+def test_similarity_is_the_correlation_of_the_judged_pairs() -> None:
+    pairs = task("similarity")
+    swept = sweep(constant_first(), pairs, [], layer_norms=(False, True))
+    assert swept.values == {}
+    for strategy in swept.strategies:
+        if strategy in swept.constant:
+            assert (swept.means.loc[str(strategy)] == 0).all()
+            continue
+        run = search(constant_first(), pairs, strategy, 1)
+        for name in pairs.sets:
+            expected = correlate(run, pairs.select(set=name).qrels)
+            assert swept.means.loc[str(strategy)][name].to_dict() == pytest.approx(expected, abs=1e-6)
+
+
+def test_states_that_are_no_numbers_are_refused() -> None:
+    broken = states()
+    broken.passages.values["mean"][1, 5, 0] = np.nan
+    with pytest.raises(LabError, match=r"states: layer 1 under mean holds NaN or infinity, first in 'p5'\. Nothing"):
+        sweep(broken, task(), MEASURES)
+
+
+def test_a_task_without_anything_to_find_is_refused() -> None:
+    with pytest.raises(
+        LabError, match=r"strategies: of 0 queries none has a relevant passage\. Give the split more: corpus\.shares"
+    ):
+        sweep(states(), task().select(split="train"), MEASURES)
+
+
+def test_queries_without_states_are_named() -> None:
+    whole = states()
+    with pytest.raises(LabError, match="no states of item 'q0'"):
+        sweep(TaskStates(whole.passages, whole.queries.select(["q1"])), task(), MEASURES)
+
+
+def test_row_finds_a_strategy(swept: Sweep) -> None:
+    strategy = Strategy.parse("concat(0,2)/first+ln")
+    assert swept.means.index[swept.row(strategy)] == str(strategy)
