@@ -25,6 +25,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("pipeline")
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     params["corpus"]["countries"] = SMALL
+    params["tagging"] |= {"sentences": 60, "penalties": [0.3]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through

@@ -103,13 +103,13 @@ class Tagging(Section):
     source: str = "countries"
     token_column: int = 0
     tag_column: int = -1  # -1 is the last
-    sentences: int = Field(600, ge=1)  # at most so many a split
+    sentences: int = Field(400, ge=1)  # at most so many a split
     per_template: int = Field(20, ge=1)  # of one wording, a split; only the countries have wordings
     model: str = "sentence-transformers/all-MiniLM-L6-v2"
     revision: str | None = None  # the commit that pins a hub name
     max_tokens: int = Field(256, ge=2, le=8192)
     last: int = Field(4, ge=2)  # sum, concat and weighted sum of the last so many states
-    penalties: list[float] = Field(default=[0.01, 0.1, 1.0], min_length=1)  # scikit-learn's C: smaller is stricter
+    penalties: list[float] = Field(default=[0.03, 0.3], min_length=1)  # scikit-learn's C: smaller is stricter
     seed: int = 0
 
 

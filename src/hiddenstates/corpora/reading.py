@@ -63,7 +63,7 @@ class Record:
 
 def json_records(path: Path) -> Iterator[Record]:
     """One record a line of a JSONL file; blank lines are skipped."""
-    for where, line in _lines(path):
+    for where, line in lines(path):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -76,7 +76,7 @@ def json_records(path: Path) -> Iterator[Record]:
 def tsv_records(path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
     """One record a line of a TSV file without quoting, whose first line names at least these columns."""
     header: list[str] | None = None
-    for where, line in _lines(path):
+    for where, line in lines(path):
         fields = line.split("\t")
         if header is None:
             header = fields
@@ -89,13 +89,13 @@ def tsv_records(path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
             yield Record(where, dict(zip(header, fields, strict=True)))
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """(file:line, text) of each line that is not blank. Only \\n ends a line: text may hold other separators."""
+def lines(path: Path, blank: bool = False) -> Iterator[tuple[str, str]]:
+    """(file:line, text) of each line; of blank ones too if asked. Only \\n ends one: text may hold other separators."""
     try:
         with path.open("rb") as file:
             for i, raw in enumerate(file, 1):
                 line = raw.decode("utf-8-sig" if i == 1 else "utf-8").rstrip("\r\n")
-                if line.strip():
+                if blank or line.strip():
                     yield f"{path}:{i}", line
     except UnicodeDecodeError as error:
         raise LabError(f"{path}:{i}: not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.") from None
