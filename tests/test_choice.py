@@ -1,19 +1,26 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from tiny import pooled_states, save_tiny
 
-from hiddenstates.core.choice import Choice
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.whitening import fit
 
 CHOICE = Choice(Strategy.parse("concat(3..6)/max"), "abc", {"measure": "mrr@10", "split": "dev", "score": 0.5})
 
 
 def test_a_saved_choice_comes_back(tmp_path: Path) -> None:
-    CHOICE.save(tmp_path / "choice.json")
-    assert Choice.load(tmp_path / "choice.json") == CHOICE
-    assert json.loads((tmp_path / "choice.json").read_text("utf-8"))["strategy"] == "concat(3..6)/max"
+    CHOICE.save(tmp_path / "choice")
+    assert Choice.load(tmp_path / "choice") == CHOICE
+    assert [path.name for path in (tmp_path / "choice").iterdir()] == ["choice.json"]
+    assert json.loads((tmp_path / "choice" / "choice.json").read_text("utf-8"))["strategy"] == "concat(3..6)/max"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"strategy": "-1/mean", "fingerprint": "a"}', None])
@@ -21,12 +28,58 @@ def test_a_file_that_holds_no_choice_is_refused(tmp_path: Path, text: str | None
     if text is not None:
         (tmp_path / "choice.json").write_text(text, "utf-8")
     with pytest.raises(LabError, match=r"choice\.json: no choice can be read .*Run the stage `strategies` again"):
-        Choice.load(tmp_path / "choice.json")
+        Choice.load(tmp_path)
 
 
 def test_an_impossible_strategy_is_named(tmp_path: Path) -> None:
-    CHOICE.save(tmp_path / "choice.json")
+    CHOICE.save(tmp_path)
     spoilt = (tmp_path / "choice.json").read_text("utf-8").replace("concat(3..6)", "last")
     (tmp_path / "choice.json").write_text(spoilt, "utf-8")
     with pytest.raises(LabError, match="strategy 'last/max' is not understood"):
-        Choice.load(tmp_path / "choice.json")
+        Choice.load(tmp_path)
+
+
+def whitened() -> Choice:
+    """A choice that whitens, for the model of `pooled_states`."""
+    plain, states = Strategy.parse("concat(0,2)/mean"), pooled_states(40)
+    whitening = fit(states.embed(plain.unscaled).vectors, shrinkage=0.5)
+    return Choice(replace(plain, whiten=True), "abc", {"measure": "mrr@10"}, whitening)
+
+
+def test_a_choice_comes_back_with_its_whitening(tmp_path: Path) -> None:
+    whitened().save(tmp_path)
+    back, states = Choice.load(tmp_path), pooled_states(5, seed=1)
+    assert_array_equal(back.embed(states).vectors, whitened().embed(states).vectors)
+    assert str(back.strategy) == "concat(0,2)/mean+white"
+    assert (back.fingerprint, back.evidence) == ("abc", {"measure": "mrr@10"})
+
+
+def test_a_choice_embeds_by_its_strategy_and_its_whitening() -> None:
+    states = pooled_states(5, seed=1)
+    embedded = whitened().embed(states)
+    assert embedded.fingerprint == f"abc+{whitened().whitening.fingerprint}"  # type: ignore[union-attr]
+    expected = whitened().whitening.apply(states.embed(Strategy.parse("concat(0,2)/mean+raw")).vectors)  # type: ignore[union-attr]
+    np.testing.assert_allclose(
+        embedded.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_choice_encodes_texts_as_it_embeds_their_states(tmp_path: Path) -> None:
+    encoder = load_encoder(str(save_tiny(tmp_path)))
+    texts = ["the capital of france", "red flag"]
+    choice = Choice(Strategy.parse("sum(1*0.3,2*0.7)/mean"), encoder.fingerprint, {})
+    encoded = choice.encode(encoder, texts)
+    assert encoded.ids == ["0", "1"]
+    assert_array_equal(encoded.vectors, encoder.encode(texts, choice.strategy).vectors)
+    with pytest.raises(LabError, match=rf"choice: made for model abc, these states are of {encoder.fingerprint}\. Run"):
+        replace(choice, fingerprint="abc").encode(encoder, texts)
+
+
+def test_another_whitening_than_the_one_described_is_refused(tmp_path: Path) -> None:
+    whitened().save(tmp_path)
+    fit(pooled_states(9).values["mean"][0]).save(tmp_path / "whitening.safetensors")
+    with pytest.raises(LabError, match=r"whitening\.safetensors is not the file that choice\.json describes\. Run"):
+        Choice.load(tmp_path)
+    (tmp_path / "whitening.safetensors").unlink()
+    with pytest.raises(LabError, match=r"choice\.json: no choice can be read from it .*whitening\.safetensors"):
+        Choice.load(tmp_path)

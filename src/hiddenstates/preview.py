@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hiddenstates.core.choice import Choice
 from hiddenstates.core.data import Task
 from hiddenstates.core.params import Corpus, Countries, States, Strategies
 from hiddenstates.corpora import load_task
+from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder, pool_task
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.choosing import choose
@@ -43,13 +43,13 @@ def _strategies(folder: Path, inputs: Path) -> None:
         Task.load(inputs / "corpus" / "task").select(split="dev"),
     )
     swept = sweep(states, dev, params.report)
-    choose(swept, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice.json")
+    choose(swept, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice")
 
 
 def _index(folder: Path, inputs: Path) -> None:
     ensure("strategies", inputs)
     passages = TaskStates.load(inputs / "states" / "pooled").passages
-    build_index(passages.embed(Choice.load(inputs / "strategies" / "choice.json").strategy)).save(folder / "index")
+    build_index(Choice.load(inputs / "strategies" / "choice").embed(passages)).save(folder / "index")
 
 
 _SAMPLES: dict[str, Callable[[Path, Path], None]] = {

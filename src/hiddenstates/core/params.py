@@ -93,6 +93,9 @@ class Strategies(Section):
     report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
     sets: list[str] | None = None  # the query sets that choose; null: all of them
     layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
+    learn_weights: bool = True  # of the layers, on dev
+    whiten: int = Field(20, ge=0)  # so many of the best are tried with whitening, too
+    shrinkage: float = Field(0.9, ge=0, le=1)  # 0 whitens fully, 1 only takes the mean away
     depth: int = Field(100, ge=10)  # passages that a search returns
     seed: int = 0
 

@@ -10,12 +10,14 @@ from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
 _FORM = re.compile(
-    r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)(?P<ln>\+ln)?(?P<raw>\+raw)?"
+    r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)"
+    r"(?P<ln>\+ln)?(?P<white>\+white)?(?P<raw>\+raw)?"
 )
 _RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+)|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 _EXAMPLES = (
     "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
-    "+ln puts each state through a layer norm before combining, +raw leaves the length as it is"
+    "+ln puts each state through a layer norm before combining, +white whitens what comes out, "
+    "+raw leaves the length as it is"
 )
 
 
@@ -32,6 +34,8 @@ class Strategy:
     normalize:  scale to length 1, so that the inner product is the cosine
     layer_norm: put each pooled state through a layer norm (Ba et al. 2016, no gain, no bias) before combining
     weights:    of the layers of a sum, a scalar mix (Peters et al. 2018); none: all 1
+    whiten:     whiten the combined vector before it is scaled (Su et al. 2021); which numbers that takes, a
+                `hiddenstates.encoding.whitening.Whitening` holds
     """
 
     layers: tuple[int, ...]
@@ -40,6 +44,7 @@ class Strategy:
     normalize: bool = True
     layer_norm: bool = False
     weights: tuple[float, ...] = ()
+    whiten: bool = False
 
     def __post_init__(self) -> None:
         if self.combine not in COMBINES:
@@ -54,7 +59,8 @@ class Strategy:
     def __str__(self) -> str:
         layers = _weighted(self.layers, self.weights) if self.weights else _join(self.layers)
         head = layers if self.combine == "single" else f"{self.combine}({layers})"
-        return f"{head}/{self.pool}" + "+ln" * self.layer_norm + "+raw" * (not self.normalize)
+        steps = "+ln" * self.layer_norm + "+white" * self.whiten + "+raw" * (not self.normalize)
+        return f"{head}/{self.pool}{steps}"
 
     @property
     def unscaled(self) -> Self:
@@ -69,7 +75,8 @@ class Strategy:
             raise LabError(f"strategy {text!r} is not understood. {_EXAMPLES}.")
         layers, weights = _split(found["single"] or found["layers"], text)
         combine = "single" if found["single"] or len(layers) == 1 else found["combine"]
-        return cls(layers, combine, found["pool"], not found["raw"], bool(found["ln"]), weights)
+        steps = {"normalize": not found["raw"], "layer_norm": bool(found["ln"]), "whiten": bool(found["white"])}
+        return cls(layers, combine, found["pool"], weights=weights, **steps)
 
     def resolve(self, n_states: int) -> Self:
         """The same strategy with layers counted from 0, ascending, for a model of `n_states` hidden states."""

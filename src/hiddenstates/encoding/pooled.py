@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.families import State, StateMap
+from hiddenstates.encoding.whitening import Whitening
 
 States = Float32[np.ndarray, "layer item d_model"]
 NORM_EPSILON = np.float32(1e-12)  # BERT's
@@ -20,7 +21,7 @@ NORM_EPSILON = np.float32(1e-12)  # BERT's
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One vector an item, and what made it."""
+    """One vector an item, and what made it. fingerprint: of the model, and of the whitening if there is one."""
 
     ids: list[str]
     vectors: Float32[np.ndarray, "item width"]
@@ -43,8 +44,8 @@ class PooledStates:
     state_map: StateMap
     fingerprint: str
 
-    def embed(self, strategy: Strategy) -> Embeddings:
-        """The embedding that the strategy makes of each item."""
+    def embed(self, strategy: Strategy, whitening: Whitening | None = None) -> Embeddings:
+        """The embedding that the strategy makes of each item. whitening: for one that whitens."""
         if strategy.pool not in self.values:
             raise LabError(
                 f"strategy {strategy}: only {', '.join(self.values)} were pooled. Add it to states.poolings."
@@ -52,6 +53,8 @@ class PooledStates:
         resolved = strategy.resolve(len(self.state_map))
         states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
         embeddings = Embeddings(self.ids, _combined(states, resolved), resolved, self.fingerprint)
+        if resolved.whiten:
+            embeddings = _whitened(embeddings, whitening)
         return _scaled(embeddings) if resolved.normalize else embeddings
 
     def select(self, ids: Iterable[str]) -> "PooledStates":
@@ -104,6 +107,15 @@ def _combined(states: States, strategy: Strategy) -> Float32[np.ndarray, "item w
     if strategy.combine == "concat":
         return np.concatenate(list(states), axis=1)
     return states.mean(0) if strategy.combine == "mean" else states.sum(0)
+
+
+def _whitened(embeddings: Embeddings, whitening: Whitening | None) -> Embeddings:
+    if whitening is None:
+        raise LabError(
+            f"strategy {embeddings.strategy}: it whitens, and no whitening is given. Embed by the choice that holds it."
+        )
+    fingerprint = f"{embeddings.fingerprint}+{whitening.fingerprint}"
+    return replace(embeddings, vectors=whitening.apply(embeddings.vectors), fingerprint=fingerprint)
 
 
 def _scaled(embeddings: Embeddings) -> Embeddings:

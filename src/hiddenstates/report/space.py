@@ -1,13 +1,13 @@
-"""What a sweep says about the space of strategies: which part of it is needed, who agrees, what cannot be told apart."""
+"""What a sweep says about the space of strategies: which part is needed, who agrees, what cannot be told apart."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from hiddenstates.core.choice import Choice
 from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.choice import Choice
 from hiddenstates.report.significance import holm, randomization
 from hiddenstates.retrieval.sweep import Sweep
 
@@ -15,18 +15,46 @@ ALPHA = 0.05
 
 
 def spaces(n_states: int) -> dict[str, Callable[[Strategy], bool]]:
-    """Ever smaller spaces of strategies, by name."""
+    """Ever smaller spaces of strategies, by name; none holds learned weights or whitening."""
     final = n_states - 1
 
+    def plain(strategy: Strategy) -> bool:
+        return kind(strategy) == PLAIN
+
     def contiguous(strategy: Strategy) -> bool:
-        return strategy.layers[-1] - strategy.layers[0] == len(strategy.layers) - 1
+        return plain(strategy) and strategy.layers[-1] - strategy.layers[0] == len(strategy.layers) - 1
 
     return {
-        "all subsets": lambda strategy: True,
+        "all subsets": plain,
         "contiguous": contiguous,
         "last k": lambda strategy: contiguous(strategy) and strategy.layers[-1] == final,
-        "one layer": lambda strategy: len(strategy.layers) == 1,
+        "one layer": lambda strategy: plain(strategy) and len(strategy.layers) == 1,
     }
+
+
+PLAIN = "neither"
+
+
+def kind(strategy: Strategy) -> str:
+    """What it has beyond a set of layers: learned weights, whitening, both or neither."""
+    return " and ".join(["learned weights"] * bool(strategy.weights) + ["whitening"] * strategy.whiten) or PLAIN
+
+
+def kinds(points: pd.DataFrame) -> pd.DataFrame:
+    """The best strategy on dev of each kind: one row a kind, columns strategies, strategy, dev, test.
+
+    points: one row a strategy, columns dev and test
+    """
+    of = points.index.map(lambda name: kind(Strategy.parse(name))).rename("kind")
+    best = points.groupby(of, sort=False)["dev"].agg(strategies="size", strategy="idxmax")
+    return best.join(points.rename_axis(None), on="strategy")
+
+
+def weights(learned: Sequence[Strategy], n_states: int) -> pd.DataFrame:
+    """The weight of each hidden state (columns) in each learned strategy (rows, by pooling)."""
+    rows = {s.pool + "+ln" * s.layer_norm: dict(zip(s.layers, s.weights or (1.0,), strict=True)) for s in learned}
+    table = pd.DataFrame.from_dict(rows or {"none learned": {0: 0.0}}, orient="index")
+    return table.reindex(columns=range(n_states)).fillna(0.0)
 
 
 def shrinking(dev: Sweep, test: Sweep, measure: str, n_states: int) -> pd.DataFrame:

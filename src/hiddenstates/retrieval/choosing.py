@@ -1,13 +1,16 @@
 """The best strategy of a sweep, and how sure one can be that it is the best."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from hiddenstates.core.choice import Choice
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.whitening import Whitening, fit
 from hiddenstates.retrieval.sweep import Sweep
 
 
@@ -26,9 +29,32 @@ def overall(swept: Sweep, measure: str, sets: Sequence[str] | None = None) -> pd
     return pd.Series(useful[list(sets or table.columns)].to_numpy().mean(axis=1), index=useful.index)
 
 
-def choose(swept: Sweep, measure: str, sets: Sequence[str] | None, fingerprint: str) -> Choice:
-    """The strategy with the best overall score; of equals, the one with the fewest layers."""
+def whitened(
+    scores: pd.Series, n: int, states: TaskStates, passages: Sequence[str], shrinkage: float
+) -> dict[Strategy, Whitening]:
+    """The n best strategies, with a whitening fitted on these passages; none where there are no passages.
+
+    scores: as `overall` gives them; shrinkage: as in `fit`
+    """
+    if not passages:
+        return {}
+    fitted_on = states.passages.select(passages)
+    best = [Strategy.parse(str(name)) for name in scores.nlargest(n).index]
+    return {replace(s, whiten=True): fit(fitted_on.embed(s.unscaled).vectors, shrinkage) for s in best}
+
+
+def choose(
+    swept: Sweep,
+    measure: str,
+    sets: Sequence[str] | None,
+    fingerprint: str,
+    whitenings: Mapping[Strategy, Whitening] | None = None,
+) -> Choice:
+    """The strategy with the best overall score; of equals, the one with the fewest layers.
+
+    whitenings: of the strategies that whiten
+    """
     scores = overall(swept, measure, sets)
-    best = str(scores.index[int(np.argmax(scores.to_numpy()))])
+    best = Strategy.parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))
     evidence = {"measure": measure, "split": "dev", "score": float(scores.max()), "strategies": len(scores)}
-    return Choice(Strategy.parse(best), fingerprint, evidence)
+    return Choice(best, fingerprint, evidence, (whitenings or {}).get(best))

@@ -7,13 +7,14 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.whitening import Whitening
 from hiddenstates.retrieval.index import build_index
 
 
-def search(states: TaskStates, task: Task, strategy: Strategy, depth: int) -> Run:
+def search(states: TaskStates, task: Task, strategy: Strategy, depth: int, whitening: Whitening | None = None) -> Run:
     """The exact search of the task's queries under a strategy; for similarity, just the judged pairs."""
-    passages = states.passages.embed(strategy)
-    queries = states.queries.select(task.queries["id"]).embed(strategy)
+    passages = states.passages.embed(strategy, whitening)
+    queries = states.queries.select(task.queries["id"]).embed(strategy, whitening)
     if task.measure == "similarity":
         return _judged(passages, queries, task)
     return build_index(passages).search(queries, depth)

@@ -1,0 +1,69 @@
+"""`Choice`: the strategy that later stages use, as files."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import sha256
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.whitening import Whitening
+
+if TYPE_CHECKING:  # not to load transformers where no text is encoded
+    from hiddenstates.encoding.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The strategy that later stages use, for which model, and why; its whitening, if it wants one."""
+
+    strategy: Strategy
+    fingerprint: str
+    evidence: dict[str, Any]
+    whitening: Whitening | None = None
+
+    def embed(self, states: PooledStates) -> Embeddings:
+        """The embedding of each item. Refuses the states of another model."""
+        if states.fingerprint != self.fingerprint:
+            raise LabError(
+                f"choice: made for model {self.fingerprint}, these states are of {states.fingerprint}. "
+                "Run the stage `strategies` again."
+            )
+        return states.embed(self.strategy, self.whitening)
+
+    def encode(self, encoder: "Encoder", texts: Sequence[str], ids: Sequence[str] | None = None) -> Embeddings:
+        """The embedding of each text. Refuses another model than the choice was made for."""
+        names = [str(i) for i in range(len(texts))] if ids is None else ids
+        return self.embed(encoder.pool(names, texts, [self.strategy.pool]))
+
+    def save(self, folder: Path) -> None:
+        """choice.json; with a whitening, whitening.safetensors and its hash."""
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"strategy": str(self.strategy), "fingerprint": self.fingerprint, "evidence": self.evidence}
+        if self.whitening:
+            self.whitening.save(folder / "whitening.safetensors")
+            about["sha256"] = sha256(folder / "whitening.safetensors")
+        (folder / "choice.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Choice":
+        """What `save` wrote. Refuses a whitening that is not the one that choice.json describes."""
+        try:
+            about = json.loads((folder / "choice.json").read_text(encoding="utf-8"))
+            strategy = Strategy.parse(about["strategy"])
+            whitening = _load_whitening(folder, about["sha256"]) if strategy.whiten else None
+            return cls(strategy, about["fingerprint"], about["evidence"], whitening)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LabError(
+                f"{folder / 'choice.json'}: no choice can be read from it ({error}). Run the stage `strategies` again."
+            ) from error
+
+
+def _load_whitening(folder: Path, expected: str) -> Whitening:
+    path = folder / "whitening.safetensors"
+    if sha256(path) != expected:
+        raise LabError(f"{path} is not the file that choice.json describes. Run the stage `strategies` again.")
+    return Whitening.load(path)
