@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 TOKEN_BUDGET = 2048
-"""Tokens a batch. On two cores 2,048 and 4,096 are equally fast, 1,024 is a tenth slower (benchmarks/README.md)."""
+"""Tokens a batch. On two busy cores 2,048 and 4,096 were equally fast within the noise, 1,024 about a tenth slower."""
 
 
 def length_batches(lengths: Sequence[int], budget: int = TOKEN_BUDGET) -> Iterator[list[int]]:
