@@ -1,12 +1,16 @@
 """params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hiddenstates.core.errors import LabError
+
+
+Measure = Annotated[str, Field(pattern=r"^(recall|mrr|ndcg)@[1-9]\d*$")]
+Correlation = Literal["spearman", "pearson"]
 
 
 class Section(BaseModel):
@@ -89,8 +93,8 @@ class States(Section):
 class Strategies(Section):
     """Which layers, combined and pooled how, make the best embedding?"""
 
-    measure: str | None = None  # chooses; null: mrr@10 for retrieval, spearman for similarity
-    report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
+    measure: Measure | Correlation | None = None  # chooses; null: mrr@10 for retrieval, spearman for similarity
+    report: list[Measure] = ["recall@10", "mrr@10", "ndcg@10"]
     sets: list[str] | None = None  # the query sets that choose; null: all of them
     layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
     learn_weights: bool = True  # of the layers, on dev
@@ -126,7 +130,7 @@ class Index(Section):
 class Compare(Section):
     """Is the difference real?"""
 
-    report: list[str] = ["recall@10", "mrr@10", "ndcg@10"]
+    report: list[Measure] = ["recall@10", "mrr@10", "ndcg@10"]
     depth: int = Field(100, ge=10)
     seed: int = 0
 

@@ -126,7 +126,7 @@ def scatter(points: pd.DataFrame, marked: Mapping[str, str], unit: str) -> Figur
     for i, (name, strategy) in enumerate(marked.items()):
         x, y = points.loc[strategy, ["dev", "test"]]
         ax.plot(x, y, "o", color=ACCENT, ms=8, mfc="white" if i else ACCENT, mew=2)
-        ax.annotate(f"{name}\n{strategy}", (x, y), xytext=(8, -12 if i % 2 else 10), textcoords="offset points")
+        ax.annotate(name, (x, y), xytext=(9, -12 if i % 2 else 6), textcoords="offset points")
     ax.set(xlabel=f"dev, {unit}", ylabel=f"test, {unit}")
     ax.margins(0.15)
     ax.grid(alpha=0.3)

@@ -41,13 +41,14 @@ def kind(strategy: Strategy) -> str:
 
 
 def kinds(points: pd.DataFrame) -> pd.DataFrame:
-    """The best strategy on dev of each kind: one row a kind, columns strategies, strategy, dev, test.
+    """The best strategy on dev of each kind: strategies, strategy, dev, test, and what it gains over `PLAIN` on both.
 
     points: one row a strategy, columns dev and test
     """
     of = points.index.map(lambda name: kind(Strategy.parse(name))).rename("kind")
     best = points.groupby(of, sort=False)["dev"].agg(strategies="size", strategy="idxmax")
-    return best.join(points.rename_axis(None), on="strategy")
+    table = best.join(points.rename_axis(None), on="strategy")
+    return table.join((table[["dev", "test"]] - table.loc[PLAIN, ["dev", "test"]]).add_prefix("gain on "))
 
 
 def weights(learned: Sequence[Strategy], n_states: int) -> pd.DataFrame:
