@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hiddenstates.core.errors import LabError
 
-
 Measure = Annotated[str, Field(pattern=r"^(recall|mrr|ndcg)@[1-9]\d*$")]
 Correlation = Literal["spearman", "pearson"]
 
