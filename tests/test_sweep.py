@@ -124,7 +124,7 @@ def test_states_that_are_no_numbers_are_refused() -> None:
 
 def test_a_task_without_anything_to_find_is_refused() -> None:
     with pytest.raises(
-        LabError, match=r"strategies: of 0 queries none has a relevant passage\. Give the split more: corpus\.shares"
+        LabError, match=r"sweep: of 0 queries none has a relevant passage\. Give the split more: corpus\.shares"
     ):
         sweep(states(), task().select(split="train"), MEASURES)
 

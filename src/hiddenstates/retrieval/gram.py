@@ -111,9 +111,11 @@ class _Searched:
 
 
 def _blocks(n_queries: int, n_layers: int, n_passages: int) -> Iterator[tuple[int, int]]:
+    """As few blocks of queries as memory allows, of the same size but for one less."""
     products = n_layers * (n_layers + 1) // 2
-    size = max(1, int(BLOCK_BYTES / (products * n_passages * 4)))
-    return ((first, min(first + size, n_queries)) for first in range(0, n_queries, size))
+    most = max(1, int(BLOCK_BYTES / (products * n_passages * 4)))
+    edges = np.linspace(0, n_queries, -(-n_queries // most) + 1).astype(int).tolist()
+    return zip(edges, edges[1:], strict=False)
 
 
 def _block_ranks(queries: Queries, searched: _Searched, pairs: Pairs) -> Ranks:

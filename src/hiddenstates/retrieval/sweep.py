@@ -151,7 +151,7 @@ def _pairs(task: Task) -> Pairs:
     ]
     if not judged:
         raise LabError(
-            f"strategies: of {len(task.queries)} queries none has a relevant passage. Give the split more: corpus.shares."
+            f"sweep: of {len(task.queries)} queries none has a relevant passage. Give the split more: corpus.shares."
         )
     query, passage, grade = zip(*judged, strict=True)
     return Pairs(np.array(query), np.array(passage), np.array(grade, dtype=float))

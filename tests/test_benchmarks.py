@@ -1,0 +1,14 @@
+import subprocess
+import sys
+
+from hiddenstates.core.paths import ROOT
+
+
+def test_the_sweep_s_benchmark_still_runs() -> None:
+    command = [sys.executable, "benchmarks/sweep.py", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line[:3] for line in lines if line.startswith("(")] == ["(b)", "(c)", "(d)"]
+    assert sum("ranks equal: 100" in line for line in lines) == 2
+    assert sum(line.strip().startswith("ratio ") for line in lines) == 2
