@@ -8,7 +8,7 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.report.space import exchanged, not_told_apart, shrinking, spaces, top
+from hiddenstates.report.space import exchanged, kinds, not_told_apart, shrinking, spaces, top, weights
 from hiddenstates.retrieval.sweep import Sweep
 
 N_QUERIES = 60
@@ -35,6 +35,8 @@ def scored(means: dict[str, list[float]], values: dict[str, np.ndarray] | None =
         ("sum(1,2)/mean", ["all subsets", "contiguous", "last k"]),
         ("2/mean", ["all subsets", "contiguous", "last k", "one layer"]),
         ("0/mean", ["all subsets", "contiguous", "one layer"]),
+        ("2/mean+white", []),
+        ("sum(1*0.5,2*0.5)/mean", []),
     ],
 )
 def test_which_spaces_hold_a_strategy(text: str, inside: list[str]) -> None:
@@ -51,6 +53,25 @@ def test_shrinking_by_hand() -> None:
     ]
     assert list(found.index.unique("set")) == ["b", "a"]
     assert found.loc[("a", "one layer"), "strategy"] == "1/mean"  # reversed: .4, .9, .5
+
+
+def test_the_best_of_each_kind_by_hand() -> None:
+    names = ["1/mean", "2/mean", "sum(0*0.1,2*0.9)/mean", "2/mean+white", "1/mean+white", "sum(0*0.1,2*0.9)/mean+white"]
+    points = pd.DataFrame({"dev": [0.5, 0.25, 0.25, 0.5, 0.75, 1.0], "test": [0.5, 1, 0.25, 1, 0.75, 0]}, index=names)
+    found = kinds(points.rename_axis("strategy"))
+    assert {str(row.Index): tuple(row[1:]) for row in found.itertuples()} == {
+        "neither": (2, "1/mean", 0.5, 0.5, 0, 0),
+        "learned weights": (1, "sum(0*0.1,2*0.9)/mean", 0.25, 0.25, -0.25, -0.25),
+        "whitening": (2, "1/mean+white", 0.75, 0.75, 0.25, 0.25),
+        "learned weights and whitening": (1, "sum(0*0.1,2*0.9)/mean+white", 1, 0, 0.5, -0.5),
+    }
+    assert list(found.columns[-2:]) == ["gain on dev", "gain on test"]
+
+
+def test_weights_by_hand() -> None:
+    learned = [Strategy.parse(s) for s in ("sum(0*0.1,2*0.9)/mean", "1/max+ln")]
+    assert weights(learned, 3).to_dict("index") == {"mean": {0: 0.1, 1: 0, 2: 0.9}, "max+ln": {0: 0, 1: 1, 2: 0}}
+    assert weights([], 2).to_dict("index") == {"none learned": {0: 0, 1: 0}}
 
 
 def test_exchanged_by_hand() -> None:
