@@ -16,6 +16,7 @@ tied: they count as found before it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
@@ -115,7 +116,7 @@ def _blocks(n_queries: int, n_layers: int, n_passages: int) -> Iterator[tuple[in
     products = n_layers * (n_layers + 1) // 2
     most = max(1, int(BLOCK_BYTES / (products * n_passages * 4)))
     edges = np.linspace(0, n_queries, -(-n_queries // most) + 1).astype(int).tolist()
-    return zip(edges, edges[1:], strict=False)
+    return pairwise(edges)
 
 
 def _block_ranks(queries: Queries, searched: _Searched, pairs: Pairs) -> Ranks:
