@@ -5,8 +5,8 @@ strategy's vectors, the passages at length 1, one float32 product, and a count o
 high as the relevant one, in numpy, whose product is the faster here (torch's: 0.6 of its speed). Run:
 python benchmarks/sweep.py [--quick]
 
-(b) all 1,270 strategies of a 6-layer model, 384 dimensions, 5 poolings: both sides in full
-(c) all 81,910 of a 12-layer model, 768 dimensions: the direct side extrapolated from a random sample
+(b) all 1,235 strategies of a 6-layer model, 384 dimensions, 5 poolings: both sides in full
+(c) all 81,845 of a 12-layer model, 768 dimensions: the direct side extrapolated from a random sample
 (d) how the time grows with passages and with layers
 """
 

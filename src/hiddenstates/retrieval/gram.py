@@ -129,7 +129,7 @@ def _block_ranks(queries: Queries, searched: _Searched, pairs: Pairs) -> Ranks:
         if found.max(initial=0) <= capacity:
             break
         capacity = int(found.max())
-    ties = TIE * _lengths(_gram(queries))[:, :, pairs.query]
+    ties = np.ascontiguousarray(TIE * _lengths(_gram(queries))[:, :, pairs.query])
     resolve(above, near, found, queries, searched.states, exact, ties)
     count_judged(above, exact, ties, pairs.query, pairs.grade, offsets)
     return np.ascontiguousarray(above.reshape(exact.T.shape).T + 1)
