@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import write_tensors
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.families import State, StateMap
 from hiddenstates.encoding.whitening import Whitening
@@ -76,8 +76,7 @@ class PooledStates:
             "state_map": [asdict(state) for state in self.state_map],
             "fingerprint": self.fingerprint,
         }
-        # one key: the header keeps no order between several, and the file must come out the same twice
-        save_file(self.values, path, metadata={"about": json.dumps(about)})
+        write_tensors(self.values, path, json.dumps(about))
 
     @classmethod
     def load(cls, path: Path) -> "PooledStates":

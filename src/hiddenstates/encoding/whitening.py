@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import write_tensors
 
 Vectors = Float32[np.ndarray, "item width"]
 NOTHING = 1e-10  # of the largest variance: a direction with less holds rounding errors
@@ -38,7 +39,7 @@ class Whitening:
 
     def save(self, path: Path) -> None:
         """A safetensors file."""
-        save_file({"mean": self.mean, "matrix": self.matrix}, path)
+        write_tensors({"mean": self.mean, "matrix": self.matrix}, path)
 
     @classmethod
     def load(cls, path: Path) -> "Whitening":
