@@ -71,6 +71,13 @@ def test_it_says_nothing_of_the_machine_or_the_moment(out: Path, stage: str) -> 
         assert trace not in text
 
 
+def test_the_real_encoder_finds_what_is_named(out: Path) -> None:
+    """A sanity check of the whole chain: were a vector filed under another's id, nearly nothing would be found."""
+    found = json.loads((out / "compare" / "metrics.json").read_text("utf-8"))["test"]
+    assert found["default"]["named"]["mrr@10"] > 0.8
+    assert found["default"]["alias"]["mrr@10"] > found["bm25"]["alias"]["mrr@10"]
+
+
 def test_a_second_run_gives_the_same_bytes(out: Path) -> None:
     before = {path: path.read_bytes() for path in (out / "strategies").rglob("*") if path.is_file()}
     run_stage("strategies")
