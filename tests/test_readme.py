@@ -1,0 +1,51 @@
+"""The README's numbers are those that the pipeline measured and committed."""
+
+import json
+
+import pytest
+
+from hiddenstates.core.params import SECTIONS
+from hiddenstates.core.paths import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+COMPARED, STRATEGIES = (
+    json.loads((ROOT / "out" / stage / "metrics.json").read_text("utf-8")) for stage in ("compare", "strategies")
+)
+
+
+def rows(header: str) -> dict[str, list[str]]:
+    """The table under this first cell: first cell -> the other cells."""
+    lines = README.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {header} |"))
+    table = [line for line in lines[start : start + 10] if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {row[0]: row[1:] for row in cells}
+
+
+@pytest.mark.parametrize(
+    ("row", "system"),
+    [("BM25", "bm25"), ("last state, mean (the published default)", "default"), ("chosen on dev", "chosen")],
+)
+def test_the_result_table_is_what_was_measured(row: str, system: str) -> None:
+    table = rows("MRR@10 on test")
+    measured = [COMPARED["test"][system][name]["mrr@10"] for name in table["MRR@10 on test"]]
+    assert table[row] == [f"{value:.3f}" for value in measured]
+
+
+def test_each_sets_own_choice_is_what_was_measured() -> None:
+    table = rows("MRR@10 on test")
+    gains = STRATEGIES["each set's own choice, on test"]
+    measured = [
+        COMPARED["test"]["default"][name]["mrr@10"] + gains[name]["difference"] for name in table["MRR@10 on test"]
+    ]
+    cells = [float(cell.strip("*")) for cell in table["chosen on dev for that set alone"]]
+    assert cells == pytest.approx(measured, abs=6e-4)
+
+
+def test_the_table_says_how_many_questions() -> None:
+    table = rows("MRR@10 on test")
+    assert table["questions"] == [str(COMPARED["queries"][name]) for name in table["MRR@10 on test"]]
+
+
+def test_every_stage_is_listed() -> None:
+    assert all(f"| {stage} |" in README for stage in SECTIONS)
