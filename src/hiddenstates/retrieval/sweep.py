@@ -76,8 +76,9 @@ def extended(
 ) -> Sweep:
     """The sweep with further strategies at its end, each with its whitening, scored just as exactly one by one."""
     known = set(swept.strategies)
+    asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     added = [
-        _single(strategy, whitening, states, task, measures)
+        _single(strategy, whitening, asked, task, measures)
         for strategy, whitening in tqdm(strategies.items(), desc="extend", leave=False)
         if strategy not in known
     ]
@@ -87,8 +88,8 @@ def extended(
 def _single(
     strategy: Strategy, whitening: Whitening | None, states: TaskStates, task: Task, measures: Sequence[str]
 ) -> Sweep:
-    """The sweep of one strategy: its vectors are the only layer."""
-    queries = states.queries.select(task.queries["id"][:]).embed(strategy, whitening).vectors
+    """The sweep of one strategy: its vectors are the only layer. states: of the task's queries, in their order."""
+    queries = states.queries.embed(strategy, whitening).vectors
     passages = states.passages.embed(strategy, whitening).vectors
     constant = [strategy] * (not np.ptp(passages, axis=0).any())
     where = (np.array([0]), np.array([1]))
