@@ -13,7 +13,16 @@ from hiddenstates.core.paths import ROOT
 HERE = Repository(ROOT)
 
 # From the ground up: a package imports from those before its own only, and from itself without a circle.
-LAYERS = ("core", "corpora encoding", "retrieval", "report", "tagging", "preview", "run")
+LAYERS = (
+    "core",
+    "corpora multimodal tokenizing",
+    "encoding",
+    "retrieval",
+    "report",
+    "pretrain tagging tying",
+    "preview",
+    "run",
+)
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}
 
 # Each of these packages enters through one module.
