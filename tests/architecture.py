@@ -51,8 +51,9 @@ class Repository:
 
     @cached_property
     def stages(self) -> dict[str, Json]:
+        """Every stage by its name; of one that DVC repeats for each encoder, what it repeats."""
         stages: dict[str, Json] = yaml.safe_load((self.root / "dvc.yaml").read_text("utf-8"))["stages"]
-        return stages
+        return {name: stage.get("do", stage) for name, stage in stages.items()}
 
     @cached_property
     def notebooks(self) -> dict[str, Path]:
@@ -99,7 +100,7 @@ def stage_faults(repository: Repository, sections: set[str]) -> Iterator[str]:
         if names != repository.stages.keys():
             yield f"{place} and dvc.yaml differ in {sorted(names ^ repository.stages.keys())}"
     for name, stage in repository.stages.items():
-        if stage["cmd"] != f"python -m {PACKAGE}.run {name}":
+        if stage["cmd"].removesuffix("@${key}") != f"python -m {PACKAGE}.run {name}":
             yield f"stage {name}: cmd is {stage['cmd']!r}"
         if stage.get("params") != [name]:
             yield f"stage {name}: params is {stage.get('params')}, not its section"

@@ -10,13 +10,15 @@ import yaml
 from architecture import Repository
 from nbformat import NotebookNode
 
+from hiddenstates.core.params import PER_ENCODER
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.stage import WRITE_TO
 from hiddenstates.run import ENVIRONMENT, run_stage
 
 NOTEBOOKS = Repository(ROOT).notebooks
 SMALL = {"countries": 40, "cities": 30, "views": 1, "questions": 60}
-every_stage = pytest.mark.parametrize("stage", NOTEBOOKS)
+STAGES = [f"{stage}@minilm" if stage in PER_ENCODER else stage for stage in NOTEBOOKS]
+every_stage = pytest.mark.parametrize("stage", STAGES)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.delenv(name)
         patch.setenv("HIDDENSTATES_PARAMS", str(folder / "params.yaml"))
         patch.setenv("HIDDENSTATES_OUT", str(folder / "out"))
-        for stage in NOTEBOOKS:
+        for stage in STAGES:
             run_stage(stage)
         yield folder / "out"
 
@@ -42,22 +44,27 @@ def read(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
+def notebook(out: Path, stage: str) -> NotebookNode:
+    return read(out / stage.replace("@", "/") / "notebook.ipynb")
+
+
 def outputs(notebook: NotebookNode) -> list[NotebookNode]:
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
 @every_stage
 def test_it_runs_through_and_leaves_numbers(out: Path, stage: str) -> None:
-    assert [o.evalue for o in outputs(read(out / stage / "notebook.ipynb")) if o.output_type == "error"] == []
-    assert json.loads((out / stage / "metrics.json").read_text("utf-8"))
-    declared = Repository(ROOT).stages[stage]
+    name, _, encoder = stage.partition("@")
+    assert [o.evalue for o in outputs(notebook(out, stage)) if o.output_type == "error"] == []
+    assert json.loads((out / name / encoder / "metrics.json").read_text("utf-8"))
+    declared = Repository(ROOT).stages[name]
     for made in [*declared["outs"], *declared["plots"]]:
-        assert (out / made.removeprefix("out/")).exists(), made
+        assert (out / made.removeprefix("out/").replace("${key}", encoder)).exists(), made
 
 
 @every_stage
 def test_it_ends_with_a_verdict_and_what_would_overturn_it(out: Path, stage: str) -> None:
-    heading, verdict, doubt = read(out / stage / "notebook.ipynb").cells[-3:]
+    heading, verdict, doubt = notebook(out, stage).cells[-3:]
     assert heading.source == "## Verdict"
     (said,) = verdict.outputs
     assert "**" in said.data["text/markdown"]
@@ -66,7 +73,7 @@ def test_it_ends_with_a_verdict_and_what_would_overturn_it(out: Path, stage: str
 
 @every_stage
 def test_it_says_nothing_of_the_machine_or_the_moment(out: Path, stage: str) -> None:
-    text = json.dumps([dict(output) for output in outputs(read(out / stage / "notebook.ipynb"))])
+    text = json.dumps([dict(output) for output in outputs(notebook(out, stage))])
     for trace in (str(out), str(out.parent), str(ROOT), str(Path.home()) + "/", ".partial", "0x7f", "stderr"):
         assert trace not in text
 
@@ -80,5 +87,5 @@ def test_the_real_encoder_finds_what_is_named(out: Path) -> None:
 
 def test_a_second_run_gives_the_same_bytes(out: Path) -> None:
     before = {path: path.read_bytes() for path in (out / "strategies").rglob("*") if path.is_file()}
-    run_stage("strategies")
+    run_stage("strategies@minilm")
     assert {path: path.read_bytes() for path in (out / "strategies").rglob("*") if path.is_file()} == before

@@ -60,6 +60,10 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
         ("states: {poolings: mean}", r"states\.poolings: input should be a valid list, found 'mean'\."),
         ("states: {poolings: []}", r"states\.poolings: list should have at least 1 item"),
         ("strategies: {report: [1]}", r"strategies\.report\.0: input should be a valid string, found 1\."),
+        ("states: {encoders: {t5: {modle: x}}}", r"states\.encoders\.t5\.modle: unknown key\. Known: model, part, "),
+        ("states: {encoders: {t5/a: {}}}", r"states\.encoders\.t5/a\.\[key\]: string should match pattern"),
+        ("states: {encoders: {}}", r"states\.encoders: dictionary should have at least 1 item"),
+        ("index: {encoder: t5}", r"index\.encoder: no encoder 't5' in states\.encoders\. Known: minilm"),
         ("states: MiniLM", r"states: input should be a valid dictionary.*, found 'MiniLM'\."),
         ("states: 0", r"states: input should be a valid dictionary.*, found 0\."),
         ("states: []", r"states: input should be a valid dictionary.*, found \[\]\."),
@@ -78,9 +82,9 @@ def test_what_is_wrong_is_named_with_its_path(tmp_path: Path, text: str, message
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(LabError) as caught:
-        load(tmp_path, "corpsu: {}\nindex: {depth: 0, fctory: Flat}\nstates: {max_tokens: 1}")
+        load(tmp_path, "corpsu: {}\nindex: {depth: 0, fctory: Flat}\nstates: {dtype: int8}")
     lines = str(caught.value).splitlines()
-    assert [line.split(": ")[1] for line in lines] == ["corpsu", "states.max_tokens", "index.depth", "index.fctory"]
+    assert [line.split(": ")[1] for line in lines] == ["corpsu", "states.dtype", "index.depth", "index.fctory"]
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hiddenstates.core.paths import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
 COMPARED, STRATEGIES = (
-    json.loads((ROOT / "out" / stage / "metrics.json").read_text("utf-8")) for stage in ("compare", "strategies")
+    json.loads((ROOT / "out" / stage / "metrics.json").read_text("utf-8")) for stage in ("compare", "strategies/minilm")
 )
 
 

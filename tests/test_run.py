@@ -37,13 +37,13 @@ class Toy:
     def __init__(self, folder: Path) -> None:
         self.notebooks, self.params, self.out = folder / "notebooks", folder / "params.yaml", folder / "out"
         self.notebooks.mkdir(parents=True)
-        self.write('factory = "none"\ndepth = 0')
+        self.write('encoder = factory = "none"\ndepth = 0')
 
     def write(self, parameters: str, tag: str = "parameters") -> None:
         """The notebook anew, with this parameters cell."""
         cells = [new_code_cell(parameters, id="knobs", metadata={"tags": [tag]}), new_code_cell(WORK, id="work")]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(new_notebook(cells=cells, metadata=kernel), self.notebooks / "04_index.ipynb")
+        nbformat.write(new_notebook(cells=cells, metadata=kernel), self.notebooks / "06_index.ipynb")
 
     def run(self, params: str) -> Path:
         self.params.write_text(params, "utf-8")
@@ -137,10 +137,18 @@ def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
 @pytest.mark.parametrize(
     ("cell", "tag", "message"),
     [
-        ("factory = 1", "parameters", r"04_index\.ipynb: depth: in its parameters cell or in params\.py, not in both"),
-        ("factory = depth = kind = 1", "parameters", r"04_index\.ipynb: kind: in its parameters cell or in params\.py"),
-        ("factory = depth = 1", "other", r"04_index\.ipynb: no cell is tagged `parameters`\. Tag the cell"),
-        ("factory = (", "parameters", r"04_index\.ipynb: its parameters cell is not Python \(.*line 1\)"),
+        (
+            "encoder = factory = 1",
+            "parameters",
+            r"06_index\.ipynb: depth: in its parameters cell or in params\.py, not in both",
+        ),
+        (
+            "encoder = factory = depth = kind = 1",
+            "parameters",
+            r"06_index\.ipynb: kind: in its parameters cell or in params\.py",
+        ),
+        ("encoder = factory = depth = 1", "other", r"06_index\.ipynb: no cell is tagged `parameters`\. Tag the cell"),
+        ("encoder = factory = (", "parameters", r"06_index\.ipynb: its parameters cell is not Python \(.*line 1\)"),
     ],
 )
 def test_parameters_that_do_not_match_are_refused(idle: Toy, cell: str, tag: str, message: str) -> None:
@@ -153,6 +161,15 @@ def test_parameters_that_do_not_match_are_refused(idle: Toy, cell: str, tag: str
 def test_another_stage_s_typo_stops_this_one(idle: Toy) -> None:
     with pytest.raises(LabError, match=r"params\.yaml: strategies\.measur: unknown key"):
         idle.run("strategies: {measur: mrr@10}")
+
+
+@pytest.mark.parametrize("stage", ["strategies", "strategies@t6", "index@t5"])
+def test_a_stage_s_encoder_must_be_one_of_params(idle: Toy, stage: str) -> None:
+    (idle.notebooks / "06_index.ipynb").rename(idle.notebooks / f"06_{stage.partition('@')[0]}.ipynb")
+    idle.params.write_text("states: {encoders: {minilm: {}, t5: {}}}", "utf-8")
+    right = "index" if stage.startswith("index") else "strategies@minilm, strategies@t5"
+    with pytest.raises(LabError, match=rf"stage '{stage}': choose one of {right}\."):
+        run_stage(stage)
 
 
 @pytest.mark.usefixtures("idle")

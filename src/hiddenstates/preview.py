@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hiddenstates.core.data import Task
-from hiddenstates.core.params import Corpus, Countries, States, Strategies
+from hiddenstates.core.params import Corpus, Countries, EncoderSource, States, Strategies
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder, pool_task
@@ -13,6 +13,7 @@ from hiddenstates.retrieval.choosing import choose
 from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.sweep import sweep
 
+ENCODER = "minilm"
 SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1, questions=60))
 
 
@@ -30,26 +31,26 @@ def _corpus(folder: Path, inputs: Path) -> None:
 
 def _states(folder: Path, inputs: Path) -> None:
     ensure("corpus", inputs)
-    params = States()
-    encoder = load_encoder(params.model, params.revision, params.max_tokens, params.dtype)
-    pool_task(encoder, Task.load(inputs / "corpus" / "task"), params.poolings).save(folder / "pooled")
+    encoder = load_encoder(**EncoderSource().model_dump())
+    pooled = pool_task(encoder, Task.load(inputs / "corpus" / "task"), States().poolings)
+    pooled.save(folder / "pooled" / ENCODER)
 
 
 def _strategies(folder: Path, inputs: Path) -> None:
     ensure("states", inputs)
     params = Strategies()
     states, dev = (
-        TaskStates.load(inputs / "states" / "pooled"),
+        TaskStates.load(inputs / "states" / "pooled" / ENCODER),
         Task.load(inputs / "corpus" / "task").select(split="dev"),
     )
     swept = sweep(states, dev, params.report)
-    choose(swept, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / "choice")
+    choose(swept, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / ENCODER / "choice")
 
 
 def _index(folder: Path, inputs: Path) -> None:
     ensure("strategies", inputs)
-    passages = TaskStates.load(inputs / "states" / "pooled").passages
-    build_index(Choice.load(inputs / "strategies" / "choice").embed(passages)).save(folder / "index")
+    passages = TaskStates.load(inputs / "states" / "pooled" / ENCODER).passages
+    build_index(Choice.load(inputs / "strategies" / ENCODER / "choice").embed(passages)).save(folder / "index")
 
 
 _SAMPLES: dict[str, Callable[[Path, Path], None]] = {

@@ -1,5 +1,7 @@
 """`python -m hiddenstates.run <stage>`: one stage of dvc.yaml, from params.yaml to out/<stage>/. The door to papermill.
 
+A stage that runs for each encoder is named as DVC does: `strategies@minilm` writes to out/strategies/minilm/.
+
 Everything is checked before any work; the notebook writes into a folder beside, which replaces out/<stage> only when
 the notebook is through. A notebook that fails is kept in out/failed/ to be read.
 """
@@ -18,7 +20,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.params import SECTIONS, load_params
+from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, out_folder, params_file
 from hiddenstates.core.scrub import scrub
 from hiddenstates.core.stage import WRITE_TO
@@ -34,8 +36,9 @@ ENVIRONMENT = {
 
 def run_stage(stage: str) -> Path:
     """Run one stage whole and return out/<stage>, or raise LabError and leave out/<stage> as it was."""
-    notebook = notebook_of(stage)
-    parameters = load_params(params_file())[stage].model_dump(mode="json")
+    name, _, encoder = stage.partition("@")
+    notebook = notebook_of(name)
+    parameters = parameters_of(name, encoder)
     check_parameters(notebook, parameters)
     staging = _fresh(out_folder() / f".{stage}.partial")
     os.environ |= {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()} | {WRITE_TO: str(staging)}
@@ -46,7 +49,7 @@ def run_stage(stage: str) -> Path:
         raise LabError(f"{stage}: {_told(error)}\nThe failed notebook: {kept}") from error
     finally:
         del os.environ[WRITE_TO]
-    return _replace(staging, out_folder() / stage)
+    return _replace(staging, out_folder() / name / encoder)
 
 
 def notebook_of(stage: str) -> Path:
@@ -55,6 +58,17 @@ def notebook_of(stage: str) -> Path:
     if stage not in SECTIONS or len(found) != 1:
         raise LabError(f"stage {stage!r}: expected one notebooks/NN_{stage}.ipynb. Stages: {', '.join(SECTIONS)}.")
     return found[0]
+
+
+def parameters_of(stage: str, encoder: str) -> dict[str, Any]:
+    """The stage's section of params.yaml; and the encoder's name, for a stage that runs for each."""
+    sections = load_params(params_file())
+    parameters = sections[stage].model_dump(mode="json")
+    names = sections["states"].model_dump()["encoders"] if stage in PER_ENCODER else [""]
+    if encoder not in names:
+        written, right = (f"{stage}@{encoder}".strip("@"), ", ".join(f"{stage}@{name}".strip("@") for name in names))
+        raise LabError(f"stage {written!r}: choose one of {right}.")
+    return parameters | ({"encoder": encoder} if encoder else {})
 
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
@@ -106,6 +120,7 @@ def _fresh(folder: Path) -> Path:
 def _replace(staging: Path, target: Path) -> Path:
     """Rename, never copy: a reader sees the old folder or the new one."""
     old = target.with_name(f".{target.name}.old")
+    target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
@@ -116,7 +131,7 @@ def _replace(staging: Path, target: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run one stage of the lab, as dvc.yaml does.")
-    parser.add_argument("stage", choices=list(SECTIONS))
+    parser.add_argument("stage", help="as dvc.yaml names it")
     try:
         print(run_stage(parser.parse_args().stage))
     except LabError as error:

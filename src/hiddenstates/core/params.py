@@ -1,5 +1,6 @@
 """params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -79,12 +80,21 @@ class Corpus(Section):
     huggingface: HuggingFace | None = None
 
 
+class EncoderSource(Section):
+    """Which model, and which part of it."""
+
+    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    part: str | None = None  # encoder, decoder, text or vision, where the model has several; null: its family's first
+    revision: str | None = None  # the commit that pins a hub name
+    max_tokens: int = Field(256, ge=2, le=8192)
+
+
 class States(Section):
     """Which layer makes which hidden state?"""
 
-    model: str = "sentence-transformers/all-MiniLM-L6-v2"
-    revision: str | None = None  # the commit that pins a hub name
-    max_tokens: int = Field(256, ge=2, le=8192)
+    encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderSource] = Field(
+        default={"minilm": EncoderSource()}, min_length=1
+    )
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the linear layers
     poolings: list[str] = Field(default=["first", "last", "mean", "max", "eos"], min_length=1)
 
@@ -122,6 +132,7 @@ class Tagging(Section):
 class Index(Section):
     """Which FAISS index serves these vectors?"""
 
+    encoder: str = "minilm"  # one of states.encoders
     factory: str = "Flat"
     depth: int = Field(10, ge=1)
 
@@ -129,6 +140,7 @@ class Index(Section):
 class Compare(Section):
     """Is the difference real?"""
 
+    encoder: str = "minilm"  # the one that is indexed
     report: list[Measure] = ["recall@10", "mrr@10", "ndcg@10"]
     depth: int = Field(100, ge=10)
     seed: int = 0
@@ -144,6 +156,9 @@ SECTIONS: dict[str, type[Section]] = {
 }
 """One section a stage; their names are the stages'."""
 
+PER_ENCODER = ("strategies",)
+"""Stages that run once for each of `states.encoders`, as `strategies@minilm`."""
+
 
 def load_params(path: Path) -> dict[str, Section]:
     """Every section of a params file, validated. Raises LabError that lists all that is wrong, a line each."""
@@ -158,9 +173,19 @@ def load_params(path: Path) -> dict[str, Section]:
             sections[name] = section.model_validate({} if written is None else written)
         except ValidationError as error:
             wrong += [f"{path.name}: {_said(name, section, e)}" for e in error.errors()]
+    if not wrong:
+        wrong = [f"{path.name}: {line}" for line in _unknown_encoders(sections)]
     if wrong:
         raise LabError("\n".join(wrong))
     return sections
+
+
+def _unknown_encoders(sections: dict[str, Section]) -> Iterator[str]:
+    known = list(sections["states"].model_dump()["encoders"])
+    for name, section in sections.items():
+        encoder = getattr(section, "encoder", known[0])
+        if encoder not in known:
+            yield f"{name}.encoder: no encoder {encoder!r} in states.encoders. Known: {', '.join(known)}."
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -188,6 +213,8 @@ def _said(name: str, section: type[Section], error: Any) -> str:
 
 def _keys(section: type[Section], parents: list[Any]) -> list[str]:
     for parent in parents:
+        if parent not in section.model_fields:  # a name that the user gave, such as an encoder's
+            continue
         kinds = [section.model_fields[parent].annotation, *get_args(section.model_fields[parent].annotation)]
         section = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section))
     return list(section.model_fields)
