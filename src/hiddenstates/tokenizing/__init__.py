@@ -1,0 +1,1 @@
+"""Tokenizers, trained on texts of one's own."""
