@@ -48,7 +48,7 @@ def sample(n: int) -> list[str]:
 def plain(encoder: Encoder, texts: list[str]) -> Vectors:
     """The least that one strategy needs: the last state's mean on the encoder's own batches, no other state kept."""
     tokens = encoder.tokenize(texts)
-    vectors = np.empty((len(texts), encoder.model.config.hidden_size), dtype=np.float32)
+    vectors = np.empty((len(texts), encoder.width), dtype=np.float32)
     for rows in length_batches([len(row) for row in tokens], TOKEN_BUDGET):
         ids = torch.tensor([tokens[i] for i in rows])
         vectors[rows] = encoder.model(input_ids=ids).last_hidden_state.mean(1).numpy()
@@ -100,7 +100,7 @@ def main(n: int = 600, rounds: int = 7) -> None:
         low = load_encoder(MODEL, dtype="bfloat16")
     theirs = SentenceTransformer(str(model_folder(MODEL, None)), device="cpu")
     theirs.max_seq_length = exact.max_tokens
-    width = exact.model.config.hidden_size
+    width = exact.width
     gemm, batch = nn.Linear(width, 4 * width), torch.randn(TOKEN_BUDGET, width)
 
     sides: dict[str, Callable[[], object]] = {
@@ -124,7 +124,7 @@ def report(
     published = theirs.encode(texts, normalize_embeddings=True)
     difference = float(np.abs(1 - (ours * published).sum(1)).max())
     best = min((name for name in seconds if name.startswith("sentence")), key=lambda name: median(seconds[name]))
-    width = exact.model.config.hidden_size
+    width = exact.width
     limit = 20 * 2 * TOKEN_BUDGET * width * 4 * width / min(median(seconds["GEMM"]), median(seconds["GEMM, oneDNN"]))
     work = linear_operations(exact.model, tokens)
 

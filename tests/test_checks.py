@@ -8,8 +8,9 @@ from PIL import Image
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.images import MAX_PIXELS
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.corpora.checks import MAX_PIXELS, checked, counts
+from hiddenstates.corpora.checks import checked, counts
 
 
 def make_task(images: Path, passage_image: str = "", query_image: str = "") -> Task:

@@ -92,8 +92,8 @@ def test_encode_pools_combines_and_scales(tiny: Encoder, text: str, combined: ob
     assert (scaled.ids, scaled.strategy, scaled.fingerprint) == (list("abcde"), strategy.resolve(4), tiny.fingerprint)
 
 
-def test_a_long_text_is_cut(tiny: Encoder) -> None:
-    short = replace(tiny, max_tokens=5)
+def test_a_long_text_is_cut(tiny: Encoder, tmp_path: Path) -> None:
+    short = load_encoder(str(save_tiny(tmp_path)), max_tokens=5)
     assert short.tokenize(["the capital of france is paris"]) == [
         [VOCABULARY[token] for token in ("[CLS]", "the", "capital", "of", "[SEP]")]
     ]

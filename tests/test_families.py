@@ -6,51 +6,100 @@ from tiny import tiny_model
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.families import FAMILIES, Family, family_of
+from hiddenstates.encoding.families import FAMILIES, Family, State, family_of
 
-MEMBERS = [pytest.param(family, kind, id=kind) for family in FAMILIES.values() for kind in family.model_types]
+MEMBERS = [
+    pytest.param(family, kind, id=f"{kind} {family.part}".strip())
+    for family in FAMILIES.values()
+    for kind in family.members
+]
 IDS = torch.tensor([[5, 6, 7, 8, 9], [10, 11, 12, 13, 14]])
+INPUTS = {
+    "text": {"input_ids": IDS},
+    "text, shifted": {"input_ids": IDS, "decoder_input_ids": IDS},
+    "image": {"pixel_values": torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))},
+}
 
 
-def seen(model: Any, paths: set[str]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """The hidden states that the model reports, and what each module at these paths put out meanwhile."""
+def seen(family: Family, kind: str) -> tuple[list[tuple[State, Tensor]], dict[str, Tensor], set[str]]:
+    """Each hidden state that the model reports with its entry, what every module put out, and which are norms."""
+    whole = tiny_model(kind)
     outputs: dict[str, Tensor] = {}
 
     def keep(path: str) -> Any:
         return lambda module, args, out: outputs.update({path: out[0] if isinstance(out, tuple) else out})
 
-    for path in paths:
-        model.get_submodule(path).register_forward_hook(keep(path))
+    for path, module in whole.named_modules():
+        module.register_forward_hook(keep(path))
+    model = whole.get_submodule(family.members[kind])
+    states = family.state_map(kind, len(model.get_submodule(family.layers)))
     with torch.inference_mode():
-        return model(input_ids=IDS, output_hidden_states=True).hidden_states, outputs
+        hidden = model(**INPUTS[family.reads], output_hidden_states=True)[family.output]
+    norms = {path for path, module in whole.named_modules() if type(module).__name__.endswith("LayerNorm")}
+    return list(zip(states, hidden, strict=True)), outputs, norms & outputs.keys()
 
 
 @pytest.mark.parametrize(("family", "kind"), MEMBERS)
 def test_each_state_is_what_its_module_put_out(family: Family, kind: str) -> None:
-    model = tiny_model(kind)
-    states = family.state_map(3)
-    hidden, outputs = seen(model, {state.module for state in states})
-    assert len(hidden) == len(states) == 4
-    for state, value in zip(states, hidden, strict=True):
+    states, outputs, _ = seen(family, kind)
+    assert len(states) == 4
+    for state, value in states:
         assert torch.equal(value, outputs[state.module]), state.module
 
 
 @pytest.mark.parametrize(("family", "kind"), MEMBERS)
-def test_each_norm_is_the_last_thing_that_a_state_went_through(family: Family, kind: str) -> None:
-    model = tiny_model(kind)
-    normed = [(i, state.norm) for i, state in enumerate(family.state_map(3)) if state.norm]
-    hidden, outputs = seen(model, {norm for _, norm in normed})
-    for i, norm in normed:
-        assert isinstance(model.get_submodule(norm), torch.nn.LayerNorm)
-        assert torch.equal(hidden[i], outputs[norm]), norm
+def test_a_state_is_the_output_of_the_norm_that_its_entry_names_or_of_none(family: Family, kind: str) -> None:
+    states, outputs, norms = seen(family, kind)
+    assert len(norms) >= 6
+    for state, value in states:
+        assert [path for path in norms if torch.equal(outputs[path], value)] == [state.norm] * bool(state.norm)
 
 
-def test_a_model_type_is_in_one_family_only() -> None:
-    kinds = [kind for family in FAMILIES.values() for kind in family.model_types]
-    assert len(set(kinds)) == len(kinds)
-    assert family_of("distilbert") is FAMILIES["distilbert"]
+@pytest.mark.parametrize(
+    ("kind", "part", "paths"),
+    [
+        ("bert", "", ["embeddings", "encoder.layer.0", "encoder.layer.1"]),
+        ("t5", "encoder", ["encoder.embed_tokens", "encoder.block.0", "encoder.final_layer_norm"]),
+        ("clip", "text", ["text_model.embeddings", "text_model.encoder.layers.0", "text_model.encoder.layers.1"]),
+        ("clip_text_model", "text", ["embeddings", "encoder.layers.0", "encoder.layers.1"]),
+    ],
+)
+def test_paths_count_from_the_whole_model(kind: str, part: str, paths: list[str]) -> None:
+    assert [state.module for state in family_of(kind, part).state_map(kind, 2)] == paths
 
 
-def test_an_unknown_model_type_is_refused() -> None:
-    with pytest.raises(LabError, match=r"model type 'gpt2' is in no family\. Known: bert, roberta, .*families\.py"):
-        family_of("gpt2")
+def test_a_part_of_a_model_type_is_in_one_family_only() -> None:
+    parts = [(kind, family.part) for family in FAMILIES.values() for kind in family.members]
+    assert len(set(parts)) == len(parts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "name"),
+    [
+        ("distilbert", None, "distilbert"),
+        ("t5", None, "t5 encoder"),
+        ("t5", "decoder", "t5 decoder"),
+        ("clip", None, "clip text"),
+        ("clip", "vision", "clip vision"),
+        ("clip_vision_model", None, "clip vision"),
+    ],
+)
+def test_a_family_is_found_by_type_and_part(kind: str, part: str | None, name: str) -> None:
+    assert family_of(kind, part) is FAMILIES[name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "message"),
+    [
+        (
+            "gpt2",
+            None,
+            r"model type 'gpt2' is in no family\. Known: bert, roberta, .*, clip_vision_model; .*families\.py",
+        ),
+        ("clip", "encoder", "a model of type 'clip' has no part 'encoder'. Choose 'text' or 'vision'."),
+        ("bert", "encoder", "a model of type 'bert' has no part 'encoder'. It is not in parts: leave it out."),
+    ],
+)
+def test_what_is_in_no_family_is_refused(kind: str, part: str | None, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        family_of(kind, part)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,16 @@ from tiny import save_tiny
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding import models
-from hiddenstates.encoding.models import BUNDLES, Bundle, fingerprint, load_parts, model_folder
+from hiddenstates.encoding.models import (
+    BUNDLES,
+    Bundle,
+    fingerprint,
+    load_config,
+    load_image_processor,
+    load_model,
+    load_tokenizer,
+    model_folder,
+)
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 COMMIT = "0" * 40
@@ -28,8 +38,9 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 def test_a_local_folder_needs_no_revision(folder: Path) -> None:
     assert model_folder(str(folder), None) == folder
-    config, model, tokenizer = load_parts(folder)
-    assert (config.model_type, model.training, tokenizer.tokenize("Capital")) == ("bert", False, ["capital"])
+    assert load_config(folder).model_type == "bert"
+    assert not load_model(folder).training
+    assert load_tokenizer(folder).tokenize("Capital") == ["capital"]
 
 
 def test_a_relative_folder_counts_from_the_repository_not_from_the_caller(
@@ -94,8 +105,9 @@ def test_remote_code_is_never_run(folder: Path, tmp_path: Path) -> None:
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", "utf-8")
-    with pytest.raises(LabError, match="contains custom code which must be executed"):
-        load_parts(folder)
+    for load in (load_config, load_model):
+        with pytest.raises(LabError, match="contains custom code which must be executed"):
+            load(folder)
     assert not (tmp_path / "ran").exists()
 
 
@@ -120,29 +132,38 @@ def break_the_config(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "load", "message"),
     [
-        (cut, r"transformers cannot load it \(Error while deserializing header.*Save it again"),
+        (cut, load_model, r"transformers cannot load it \(Error while deserializing header.*Save it again"),
         (
             drop_a_weight,
+            load_model,
             r"1 weights are missing, first encoder\.layer\.1\.output\.dense\.weight\. Save the whole model",
         ),
-        (drop_the_vocabulary, "no vocabulary in it. Save its tokenizer there"),
-        (break_the_config, "transformers cannot load it .*not a valid JSON file"),
+        (drop_the_vocabulary, load_tokenizer, "no vocabulary in it. Save its tokenizer there"),
+        (break_the_config, load_config, "transformers cannot load it .*not a valid JSON file"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_spoilt_folder_is_refused(folder: Path, spoil: object, message: str) -> None:
-    assert callable(spoil)
+def test_a_spoilt_folder_is_refused(
+    folder: Path, spoil: Callable[[Path], None], load: Callable[[Path], object], message: str
+) -> None:
     spoil(folder)
     with pytest.raises(LabError, match=message):
-        load_parts(folder)
+        load(folder)
 
 
-def test_a_model_without_a_pooler_is_whole(folder: Path) -> None:
+def test_weights_that_no_state_sees_may_be_missing(folder: Path) -> None:
     weights = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("pooler")}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    assert load_parts(folder)[1].pooler is not None
+    assert load_model(folder, unseen=("pooler.",)).pooler is not None
+    with pytest.raises(LabError, match=r"2 weights are missing, first pooler\.dense\.bias"):
+        load_model(folder)
+
+
+def test_a_folder_without_an_image_processor_is_refused(folder: Path) -> None:
+    with pytest.raises(LabError, match=r"transformers cannot load it \(.*image processor.*Save it again"):
+        load_image_processor(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
@@ -152,3 +173,11 @@ def test_the_fingerprint_changes_with_each_file(folder: Path, name: str) -> None
     assert fingerprint(folder) == before
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     assert fingerprint(folder) != before
+
+
+def test_the_fingerprint_changes_with_files_below_and_with_settings(folder: Path) -> None:
+    marks = {fingerprint(folder), fingerprint(folder, "text", "float32"), fingerprint(folder, "text", "bfloat16")}
+    marks |= {fingerprint(folder, "textfloat32"), fingerprint(folder, "vision", "float32")}
+    (folder / "vision").mkdir()
+    (folder / "vision" / "config.json").write_text("{}", "utf-8")
+    assert len(marks | {fingerprint(folder)}) == 6

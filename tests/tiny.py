@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from hiddenstates.encoding.families import State
 from hiddenstates.encoding.pooled import PooledStates
@@ -31,35 +32,66 @@ WORDS = [
     "##s",
     "##n",
 ]
+TOWER = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 VOCABULARY = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
 STATES = (State("embeddings", "norm"), State("layer.0", "norm"), State("layer.1", ""))
 
 
+SIZES: dict[str, dict[str, Any]] = {
+    "t5": {"d_model": 32, "num_layers": 3, "num_decoder_layers": 3, "num_heads": 4, "d_kv": 8, "d_ff": 48}
+    | {"vocab_size": 100, "decoder_start_token_id": 0, "eos_token_id": 3},
+    "bart": {"d_model": 32, "encoder_layers": 3, "decoder_layers": 3, "vocab_size": 100, "max_position_embeddings": 40}
+    | {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48}
+    | {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3},
+    "clip_text_model": TOWER
+    | {"vocab_size": 100, "max_position_embeddings": 40}
+    | {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3},
+    "clip_vision_model": TOWER | {"image_size": 12, "patch_size": 4},
+}
+"""What a configuration says of the size, where it is not said as in BERT."""
+SIZES["mt5"] = SIZES["t5"]
+SIZES["clip"] = {name: SIZES[f"clip_{name}_model"] for name in ("text", "vision")}
+SIZES["clip"] = {f"{name}_config": size for name, size in SIZES["clip"].items()} | {"projection_dim": 16}
+
+
 def tiny_model(model_type: str, **changes: Any) -> Any:
     """A model of this type with random weights: 3 layers, 4 heads, 32 dimensions, in evaluation mode."""
-    size = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
-    size |= {"vocab_size": 100, "max_position_embeddings": 40} | changes
+    size = SIZES.get(model_type, TOWER | {"vocab_size": 100, "max_position_embeddings": 40})
     torch.manual_seed(0)
-    return AutoModel.from_config(AutoConfig.for_model(model_type, **size)).eval()
+    return AutoModel.from_config(AutoConfig.for_model(model_type, **(size | changes))).eval()
 
 
-def save_tokenizer(folder: Path) -> None:
-    """A WordPiece tokenizer over `VOCABULARY`."""
+def save_tokenizer(folder: Path, model_type: str = "bert") -> None:
+    """A WordPiece tokenizer over `VOCABULARY`. T5's texts have an end only, all others a start, too."""
     pieces = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
     pieces.normalizer = normalizers.BertNormalizer()
     pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ends = [(token, VOCABULARY[token]) for token in ("[CLS]", "[SEP]")]
-    pieces.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
-    PreTrainedTokenizerFast(
-        tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
+    form = "$A [SEP]" if model_type in ("t5", "mt5", "vlt5") else "[CLS] $A [SEP]"
+    pieces.post_processor = processors.TemplateProcessing(form, special_tokens=ends)
+    names = ("cls_token", "sep_token") if model_type not in SIZES else ("bos_token", "eos_token")
+    special = dict(zip(names, ("[CLS]", "[SEP]"), strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", **special).save_pretrained(
+        folder
+    )
 
 
 def save_tiny(folder: Path, model_type: str = "bert", **changes: Any) -> Path:
-    """A tiny model and its tokenizer, as `save_pretrained` leaves them."""
+    """A tiny model and what reads its inputs, as `save_pretrained` leaves them."""
     tiny_model(model_type, **changes).save_pretrained(folder)
-    save_tokenizer(folder)
+    if model_type != "clip_vision_model":
+        save_tokenizer(folder, model_type)
+    if model_type in ("clip", "clip_vision_model"):
+        side = {"height": 12, "width": 12}
+        CLIPImageProcessorPil(size={"shortest_edge": 12}, crop_size=side).save_pretrained(folder)
     return folder
+
+
+def save_image(path: Path, seed: int, size: tuple[int, int] = (16, 11)) -> Path:
+    """A picture of random pixels."""
+    pixels = np.random.default_rng(seed).integers(256, size=(*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 def random_states(lengths: list[int], seed: int = 0) -> HiddenStates:

@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.images import read_image
 
 MEASURED = ("dev", "test")  # every query set needs both: one to choose on, one to report
-MAX_PIXELS = 50_000_000
-IMAGE_FORMATS = ("GIF", "JPEG", "PNG", "WEBP", "BMP", "TIFF")  # no EPS: Pillow would start Ghostscript for it
 
 
 def checked(task: Task, source: str) -> Task:
@@ -97,25 +94,7 @@ def _check_images(task: Task) -> None:
             raise LabError(f"{root}: image {name!r} leaves the images folder. Put the file inside and mend its name.")
         if not exists:
             raise LabError(f"{path}: no such image. Put the file there, or empty the field that names it.")
-        _check_image(path)
-
-
-def _check_image(path: Path) -> None:
-    """LabError for a picture that is too large, judged by its header alone, or that does not decode."""
-    try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels <= MAX_PIXELS:
-                image.load()
-    except Image.DecompressionBombError:  # Pillow's own bound, which only a picture above ours can reach
-        pixels = MAX_PIXELS + 1
-    except Exception as error:  # decoders raise whatever they trip over
-        reason = "no such format" if isinstance(error, UnidentifiedImageError) else error
-        raise LabError(
-            f"{path}: a broken image ({reason}). Replace it by a whole one of {', '.join(IMAGE_FORMATS)}."
-        ) from None
-    if pixels > MAX_PIXELS:
-        raise LabError(f"{path}: an image of more than {MAX_PIXELS / 1e6:g} megapixels. Make it smaller.")
+        read_image(path)
 
 
 def _few(names: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""`Encoder`: texts in, hidden states or embeddings out. One class; families differ by data (families.py)."""
+"""`Encoder`: inputs in, hidden states or embeddings out. One class; families differ by data (families.py)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,109 +14,144 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
-from hiddenstates.encoding.families import StateMap, family_of
+from hiddenstates.encoding.families import Family, StateMap, family_of
 from hiddenstates.encoding.linear import pack
-from hiddenstates.encoding.models import fingerprint, load_parts, model_folder
+from hiddenstates.encoding.models import fingerprint, load_config, load_model, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
+from hiddenstates.encoding.prepared import compacted, moved_back
+from hiddenstates.encoding.readers import Input, Reader, Row, TextReader
+from hiddenstates.encoding.reading import make_reader
 from hiddenstates.encoding.states import TaskStates
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A frozen model and its tokenizer. Made by `load_encoder`.
+    """A frozen model, or a part of one, and what reads its inputs. Made by `load_encoder`.
 
-    eos_id:      the token that ends a text, for the pooling `eos`
-    max_tokens:  a longer text is cut there
-    fingerprint: changes when any of the model's files does
+    model:       the module that runs; the paths in `state_map` count from the whole that it is a part of
+    fingerprint: changes when any of the model's files does, the part, or the dtype
     """
 
     name: str
     model: Any
-    tokenizer: Any
+    family: Family
+    reader: Reader
     state_map: StateMap
-    eos_id: int
-    max_tokens: int
     fingerprint: str
+
+    @property
+    def width(self) -> int:
+        """d_model of the hidden states."""
+        width: int = self.model.config.hidden_size
+        return width
+
+    @property
+    def text(self) -> TextReader:
+        """What reads the texts. LabError for an encoder of images."""
+        reader = getattr(self.reader, "text", self.reader)
+        if not isinstance(reader, TextReader):
+            raise LabError(f"model {self.name}: this part of it reads images and has no tokens. Load another part.")
+        return reader
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.text.tokenizer
+
+    @property
+    def max_tokens(self) -> int:
+        """A longer text is cut there."""
+        return self.text.max_tokens
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, cut to `max_tokens`."""
-        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
-        return ids
+        return self.text.tokenize(texts)
 
-    def states(self, texts: Sequence[str]) -> HiddenStates:
-        """All hidden states of a few texts, padded into one batch. For many, `pool` never holds them all."""
-        tokens = self.tokenize(texts)
-        width = max(map(len, tokens), default=0)
-        padded = [row + [self.tokenizer.pad_token_id] * (width - len(row)) for row in tokens]
-        mask = [[True] * len(row) + [False] * (width - len(row)) for row in tokens]
-        return self._forward(torch.tensor(padded), torch.tensor(mask))
+    def states(self, inputs: Sequence[Input]) -> HiddenStates:
+        """All hidden states of a few inputs, padded into one batch. For many, `pool` never holds them all."""
+        if not inputs:
+            raise LabError("states: no inputs. Give at least one.")
+        return self._forward(self.reader.rows(inputs))
 
-    def pool(self, ids: Sequence[str], texts: Sequence[str], poolings: Sequence[str]) -> PooledStates:
-        """Every hidden state of every text under each pooling, from one forward pass over the distinct texts."""
-        distinct = list(dict.fromkeys(texts))
-        if len(distinct) < len(texts):
-            return replace(self.pool(distinct, distinct, poolings).select(texts), ids=list(ids))
+    def states_of(self, input_ids: Int[Tensor, "batch position"], attention_mask: Tensor | None = None) -> HiddenStates:
+        """All hidden states of texts that are tokens already, whichever side they are padded on, in their places.
+
+        The mask (1 a token, 0 padding) must be given: without it, padding would be read as text. Each row is run with
+        its padding on the right, so that learned positions count from its first token.
+        """
+        rows, starts = compacted(input_ids, attention_mask, self.max_tokens)
+        return moved_back(self._forward([Row(row) for row in rows]), starts, input_ids.shape[1])
+
+    def pool(self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str]) -> PooledStates:
+        """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs."""
         functions = {name: get_pooling(name) for name in poolings}
-        shape = (len(self.state_map), len(texts), self.model.config.hidden_size)
+        rows = self.reader.rows(distinct := list(dict.fromkeys(inputs)))
+        shape = (len(self.state_map), len(rows), self.width)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
-        for rows, states in self._stream(texts):
+        for chosen, states in self._stream(rows):
             for name, function in functions.items():
-                values[name][:, rows] = _numpy(function(states))
+                values[name][:, chosen] = _numpy(function(states))
+        if len(distinct) < len(inputs):
+            place = {value: i for i, value in enumerate(distinct)}
+            values = {name: value[:, [place[i] for i in inputs]] for name, value in values.items()}
         return PooledStates(list(ids), values, self.state_map, self.fingerprint)
 
-    def encode(self, texts: Sequence[str], strategy: Strategy, ids: Sequence[str] | None = None) -> Embeddings:
-        """The embedding that the strategy makes of each text."""
-        names = [str(i) for i in range(len(texts))] if ids is None else ids
-        return self.pool(names, texts, [strategy.pool]).embed(strategy)
+    def encode(self, inputs: Sequence[Input], strategy: Strategy, ids: Sequence[str] | None = None) -> Embeddings:
+        """The embedding that the strategy makes of each input."""
+        names = [str(i) for i in range(len(inputs))] if ids is None else ids
+        return self.pool(names, inputs, [strategy.pool]).embed(strategy)
 
-    def _stream(self, texts: Sequence[str]) -> Iterator[tuple[list[int], HiddenStates]]:
-        tokens = self.tokenize(texts)
-        lengths = [len(row) for row in tokens]
+    def _stream(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], HiddenStates]]:
+        lengths = [len(row) for row in rows]
         with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False) as bar:
-            for rows in length_batches(lengths, TOKEN_BUDGET):
-                batch = torch.tensor([tokens[i] for i in rows])
-                yield rows, self._forward(batch, torch.ones_like(batch, dtype=torch.bool))
-                bar.update(batch.numel())
+            for chosen in length_batches(lengths, TOKEN_BUDGET):
+                yield chosen, self._forward([rows[i] for i in chosen])
+                bar.update(len(chosen) * lengths[chosen[0]])
 
     @torch.inference_mode()
-    def _forward(self, ids: Int[Tensor, "batch position"], mask: Tensor) -> HiddenStates:
-        out = self.model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True)
-        eos = (ids == self.eos_id).int().argmax(-1)  # the first one, should a text hold several
-        return HiddenStates(torch.stack(out.hidden_states), mask, eos, self.state_map)
+    def _forward(self, rows: Sequence[Row]) -> HiddenStates:
+        batch = self.reader.batch(rows)
+        out = self.model(**batch.arguments, output_hidden_states=True)
+        return HiddenStates(torch.stack(out[self.family.output]), batch.mask, batch.eos, self.state_map)
 
 
 def load_encoder(
-    name: str, revision: str | None = None, max_tokens: int = 256, dtype: Literal["float32", "bfloat16"] = "float32"
+    name: str,
+    revision: str | None = None,
+    max_tokens: int = 256,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    part: str | None = None,
 ) -> Encoder:
-    """An encoder by bundled name, local folder, or hub name with a pinned revision; `dtype` of its linear layers.
+    """An encoder by bundled name, local folder, or hub name with a pinned revision.
+
+    dtype: of its linear layers
+    part:  "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
 
     Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
     """
     folder = model_folder(name, revision)
-    config, model, tokenizer = load_parts(folder)
-    family = family_of(config.model_type)
-    eos_id = getattr(tokenizer, f"{family.eos_token}_id")
-    if eos_id is None or tokenizer.pad_token_id is None:
-        raise LabError(
-            f"model {name}: its tokenizer has no {family.eos_token} or no pad_token. Set it and save it again."
-        )
-    longest = min(max_tokens, _positions(model))
-    state_map = family.state_map(config.num_hidden_layers)
-    packed = pack(model, getattr(torch, dtype))
-    return Encoder(name, packed, tokenizer, state_map, eos_id, longest, fingerprint(folder))
+    config = load_config(folder)
+    family = family_of(config.model_type, part)
+    whole = load_model(folder, family.unseen)
+    model = whole.get_submodule(family.members[config.model_type])
+    state_map = family.state_map(config.model_type, len(model.get_submodule(family.layers)))
+    reader = make_reader(family, folder, model, max_tokens)
+    mark = fingerprint(folder, family.part, dtype)
+    return Encoder(name, pack(model, getattr(torch, dtype)), family, reader, state_map, mark)
 
 
 def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:
-    """One forward pass over every passage and every query."""
-    passages = encoder.pool(task.kb.ids, task.kb.texts(), poolings)
-    return TaskStates(passages, encoder.pool(task.queries["id"], task.queries["text"], poolings))
+    """One forward pass over every passage and every query: their texts, their images or both, as the encoder reads.
 
-
-def _positions(model: Any) -> int:
-    """How many tokens the model has positions for: RoBERTa and MPNet start counting after the padding's own."""
-    table = model.embeddings.position_embeddings
-    return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+    LabError where one has no image and the encoder reads nothing else.
+    """
+    root = task.kb.images
+    images = [[root / name if name else None for name in rows["image"][:]] for rows in (task.kb.passages, task.queries)]
+    passages = encoder.reader.inputs(task.kb.ids, task.kb.texts(), images[0])
+    queries = encoder.reader.inputs(task.queries["id"][:], task.queries["text"][:], images[1])
+    return TaskStates(
+        encoder.pool(task.kb.ids, passages, poolings), encoder.pool(task.queries["id"][:], queries, poolings)
+    )
 
 
 def _numpy(pooled: Tensor) -> Float32[np.ndarray, "layer batch d_model"]:

@@ -1,10 +1,11 @@
-"""Families of encoders, as data: what made each hidden state, and what their inputs look like.
+"""Families of encoders, as data: what made each hidden state, what runs, and what it reads.
 
 A new family is one entry in `FAMILIES`; no other line changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from hiddenstates.core.errors import LabError
 
@@ -13,66 +14,160 @@ from hiddenstates.core.errors import LabError
 class State:
     """Where one hidden state comes from.
 
-    module: path of the module whose output it is, from the model's root
+    module: path of the module whose output it is, from the whole model
     norm:   the last layer norm that it went through, by path; "" where it went through none
     """
 
     module: str
-    norm: str
+    norm: str = ""
+
+    def at(self, root: str, i: int = 0) -> "State":
+        """The same with `{i}` filled in and paths that count from the module above `root`."""
+        paths = (path.format(i=i) for path in (self.module, self.norm))
+        return State(*(f"{root}.{path}" if root and path else path for path in paths))
 
 
 StateMap = Sequence[State]
 """index -> what made that hidden state; index 0 is the embeddings."""
 
+Reads = Literal["text", "text, shifted", "image", "text and boxes"]
+"""Names a reader, readers.py."""
+
 
 @dataclass(frozen=True)
 class Family:
-    """Models whose hidden states come from the same places.
+    """Models, or parts of models, whose hidden states come from the same places. Paths count from the part that runs.
 
-    model_types: `config.model_type` of its members
-    embeddings:  what makes hidden state 0
-    layer:       what makes hidden state i, with `{i}` for i - 1
-    eos_token:   the tokenizer's attribute that names the token which ends a text
+    members:    model type (`config.model_type`) -> path of the module that runs, "" for the whole that AutoModel gives
+    embeddings: what makes hidden state 0
+    layer:      what makes hidden state i, with `{i}` for i - 1
+    last:       what makes the last hidden state, where that is not the last layer
+    part:       which part of the model this is, where it has several
+    reads:      what its inputs are
+    output:     the field of the model's output that holds the hidden states
+    eos_token:  the tokenizer's attribute that names the token which ends a text; "" for images
+    positions:  path of the table of positions, which bounds the length of an input; "" where there is no such bound
+    unseen:     prefixes of weights that no hidden state sees; a folder may lack them
     """
 
-    model_types: tuple[str, ...]
+    members: Mapping[str, str]
     embeddings: State
     layer: State
-    eos_token: str
+    last: State | None = None
+    part: str = ""
+    reads: Reads = "text"
+    output: str = "hidden_states"
+    eos_token: str = "eos_token"
+    positions: str = ""
+    unseen: tuple[str, ...] = ()
 
-    def state_map(self, n_layers: int) -> StateMap:
+    @property
+    def layers(self) -> str:
+        """Path of the list of layers."""
+        return self.layer.module.removesuffix(".{i}")
+
+    def state_map(self, model_type: str, n_layers: int) -> StateMap:
         """One entry a hidden state: `n_layers` + 1 of them."""
-        made = [State(self.layer.module.format(i=i), self.layer.norm.format(i=i)) for i in range(n_layers)]
-        return (self.embeddings, *made)
+        root = self.members[model_type]
+        states = [self.embeddings.at(root), *(self.layer.at(root, i) for i in range(n_layers))]
+        return (*states[:-1], self.last.at(root)) if self.last else tuple(states)
 
 
 FAMILIES = {
     # Post-norm encoders (Devlin et al. 2019): the residual sum goes through a layer norm at the end of each layer.
     "bert": Family(
-        model_types=("bert", "roberta", "xlm-roberta", "camembert"),
+        members=dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert"), ""),
         embeddings=State("embeddings", "embeddings.LayerNorm"),
         layer=State("encoder.layer.{i}", "encoder.layer.{i}.output.LayerNorm"),
         eos_token="sep_token",
+        positions="embeddings.position_embeddings",
+        unseen=("pooler.",),
     ),
     "distilbert": Family(
-        model_types=("distilbert",),
+        members={"distilbert": ""},
         embeddings=State("embeddings", "embeddings.LayerNorm"),
         layer=State("transformer.layer.{i}", "transformer.layer.{i}.output_layer_norm"),
         eos_token="sep_token",
+        positions="embeddings.position_embeddings",
     ),
     "mpnet": Family(
-        model_types=("mpnet",),
+        members={"mpnet": ""},
         embeddings=State("embeddings", "embeddings.LayerNorm"),
         layer=State("encoder.layer.{i}", "encoder.layer.{i}.output.LayerNorm"),
         eos_token="sep_token",
+        positions="embeddings.position_embeddings",
+        unseen=("pooler.",),
+    ),
+    # Pre-norm (Raffel et al. 2020): a block's output is the bare residual sum. The last one is shown only after the
+    # final norm. Relative positions: no table, no longest text.
+    "t5 encoder": Family(
+        members={"t5": "encoder", "mt5": "encoder"},
+        part="encoder",
+        embeddings=State("embed_tokens"),
+        layer=State("block.{i}"),
+        last=State("final_layer_norm", "final_layer_norm"),
+        unseen=("decoder.",),
+    ),
+    "t5 decoder": Family(
+        members={"t5": "", "mt5": ""},
+        part="decoder",
+        reads="text, shifted",
+        output="decoder_hidden_states",
+        embeddings=State("decoder.embed_tokens"),
+        layer=State("decoder.block.{i}"),
+        last=State("decoder.final_layer_norm", "decoder.final_layer_norm"),
+    ),
+    # Post-norm, and a norm over the sum of token and position, too (Lewis et al. 2020).
+    "bart encoder": Family(
+        members={"bart": "encoder"},
+        part="encoder",
+        embeddings=State("layernorm_embedding", "layernorm_embedding"),
+        layer=State("layers.{i}", "layers.{i}.final_layer_norm"),
+        positions="embed_positions",
+        unseen=("decoder.",),
+    ),
+    "bart decoder": Family(
+        members={"bart": ""},
+        part="decoder",
+        reads="text, shifted",
+        output="decoder_hidden_states",
+        embeddings=State("decoder.layernorm_embedding", "decoder.layernorm_embedding"),
+        layer=State("decoder.layers.{i}", "decoder.layers.{i}.final_layer_norm"),
+        positions="decoder.embed_positions",
+    ),
+    # Pre-norm in both towers (Radford et al. 2021). The text's last state is shown before the final norm, and the
+    # image's post-norm sees its pooled token only.
+    "clip text": Family(
+        members={"clip": "text_model", "clip_text_model": ""},
+        part="text",
+        embeddings=State("embeddings"),
+        layer=State("encoder.layers.{i}"),
+        positions="embeddings.position_embedding",
+        unseen=("vision_model.", "text_projection.", "visual_projection.", "logit_scale"),
+    ),
+    "clip vision": Family(
+        members={"clip": "vision_model", "clip_vision_model": ""},
+        part="vision",
+        reads="image",
+        embeddings=State("pre_layrnorm", "pre_layrnorm"),
+        layer=State("encoder.layers.{i}"),
+        eos_token="",
+        positions="embeddings.position_embedding",
+        unseen=("text_model.", "text_projection.", "visual_projection.", "logit_scale"),
     ),
 }
 
 
-def family_of(model_type: str) -> Family:
-    """The family of a transformers model, by its `config.model_type`."""
-    for family in FAMILIES.values():
-        if model_type in family.model_types:
-            return family
-    known = ", ".join(t for family in FAMILIES.values() for t in family.model_types)
-    raise LabError(f"model type {model_type!r} is in no family. Known: {known}; a new one is one entry in families.py.")
+def family_of(model_type: str, part: str | None = None) -> Family:
+    """The family of a transformers model by its `config.model_type`; of one with several parts, None is the first."""
+    parts = {family.part: family for family in FAMILIES.values() if model_type in family.members}
+    if not parts:
+        known = ", ".join(dict.fromkeys(t for family in FAMILIES.values() for t in family.members))
+        raise LabError(
+            f"model type {model_type!r} is in no family. Known: {known}; a new one is one entry in families.py."
+        )
+    if part is not None and part not in parts:
+        choices = " or ".join(repr(name) for name in parts if name)
+        way = f"Choose {choices}." if choices else "It is not in parts: leave it out."
+        raise LabError(f"a model of type {model_type!r} has no part {part!r}. {way}")
+    return next(iter(parts.values())) if part is None else parts[part]

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from hiddenstates.core.errors import LabError
@@ -66,38 +65,55 @@ def model_folder(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def fingerprint(folder: Path) -> str:
-    """16 hex digits that change when any file the model is loaded from changes."""
+def fingerprint(folder: Path, *settings: str) -> str:
+    """16 hex digits that change when any file the model is loaded from changes, or a setting (part, dtype) does."""
     digest = hashlib.sha256()
-    for path in sorted({p for pattern in READ for p in folder.glob(pattern)}):
-        digest.update(f"{path.name}\0{sha256(path)}\0".encode())
+    for path in sorted({p for pattern in READ for p in folder.rglob(pattern)}):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\0".encode())
+    for setting in settings:
+        digest.update(f"{setting}\0".encode())
     return digest.hexdigest()[:16]
 
 
-def load_parts(folder: Path) -> tuple[Any, Any, Any]:
-    """(config, model in evaluation mode, tokenizer) from safetensors, without remote code."""
+def load_config(folder: Path) -> Any:
+    """The model's configuration."""
+    return _load(AutoConfig, folder)
+
+
+def load_model(folder: Path, unseen: tuple[str, ...] = ()) -> Any:
+    """What AutoModel gives, in evaluation mode, from safetensors only.
+
+    unseen: prefixes of weights that may be missing; for any other, transformers would make up random numbers
+    """
+    model, report = _load(AutoModel, folder, use_safetensors=True, output_loading_info=True)
+    random = sorted(key for key in report["missing_keys"] if not key.startswith(unseen))
+    if random:
+        raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
+    return model.eval()
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The model's tokenizer. LabError where transformers would make up one of special tokens only."""
+    tokenizer = _load(AutoTokenizer, folder)
+    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
+        raise LabError(f"model {folder}: no vocabulary in it. Save its tokenizer there with save_pretrained.")
+    return tokenizer
+
+
+def load_image_processor(folder: Path) -> Any:
+    """What makes pixel values of a picture, as the model was trained on; with Pillow, torchvision or not."""
+    return _load(AutoImageProcessor, folder, backend="pil")
+
+
+def _load(kind: Any, folder: Path, **options: Any) -> Any:
+    """`kind.from_pretrained`, never with remote code; its errors in one sentence."""
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        model, report = AutoModel.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return kind.from_pretrained(folder, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0][:200]
         raise LabError(
             f"model {folder}: transformers cannot load it ({reason}). Save it again with save_pretrained."
         ) from error
-    _complete(folder, report["missing_keys"], tokenizer)
-    return config, model.eval(), tokenizer
-
-
-def _complete(folder: Path, missing: Iterable[str], tokenizer: Any) -> None:
-    """transformers fills in what is not there: random weights, and a vocabulary of special tokens only."""
-    random = sorted(key for key in missing if not key.startswith("pooler."))  # no hidden state sees the pooler
-    if random:
-        raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
-    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
-        raise LabError(f"model {folder}: no vocabulary in it. Save its tokenizer there with save_pretrained.")
 
 
 def _unpacked(name: str, bundle: Bundle) -> Path:

@@ -20,7 +20,7 @@ class HiddenStates:
 
     values:    layer 0 is the embeddings
     mask:      True where a position holds a token of the text, False where it is padding
-    eos:       the position of the token that ends each text; None where the inputs have none (images)
+    eos:       position of the token that ends each text, -1 where a text has none; None for inputs without text
     state_map: what made each layer
     """
 
@@ -78,9 +78,15 @@ def max(states: HiddenStates) -> Pooled:
 
 @pooling
 def eos(states: HiddenStates) -> Pooled:
-    """The token that ends the text: [SEP] in BERT, the end-of-text token that CLIP pools (Radford et al. 2021)."""
+    """The first token that ends the text: [SEP] in BERT, the end of text that CLIP pools (Radford et al. 2021)."""
     if states.eos is None:
         raise LabError("pooling eos: these inputs have no end-of-text token. Choose first, mean or max.")
+    if (states.eos < 0).any():
+        row = int((states.eos < 0).int().argmax())
+        raise LabError(
+            f"pooling eos: row {row} of the batch has no end-of-text token, a text cut by hand perhaps. "
+            "Let the tokenizer cut it (truncation=True keeps that token), or choose last or mean."
+        )
     return _at(states.values, states.eos)
 
 

@@ -59,7 +59,7 @@ def word_states(encoder: Encoder, sentences: Sequence[Sentence]) -> WordStates:
     tokens, owners = _pieces(encoder, sentences)
     counts = [len(words) - words.count(None) for words in owners]
     starts = np.cumsum([0, *counts])
-    shape = (len(encoder.state_map), int(starts[-1]), encoder.model.config.hidden_size)
+    shape = (len(encoder.state_map), int(starts[-1]), encoder.width)
     values = np.empty(shape, dtype=np.float32)
     lengths = [len(row) for row in tokens]
     with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False) as bar:

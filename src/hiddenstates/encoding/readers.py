@@ -1,0 +1,154 @@
+"""Readers: what makes rows of an encoder's inputs, and of rows a batch that its model takes.
+
+Which reader a family has is a word in its entry in families.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.images import read_image
+
+
+@dataclass(frozen=True)
+class TextImage:
+    """A text and the file of the image that goes with it, if any."""
+
+    text: str
+    image: Path | None = None
+
+
+Input = str | Path | TextImage
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input. An image stays a file until its batch comes.
+
+    tokens: ids of the text's tokens; none for a bare image
+    places: how many positions the image takes up; 0 without one
+    """
+
+    tokens: list[int]
+    image: Path | None = None
+    places: int = 0
+
+    def __len__(self) -> int:
+        return len(self.tokens) + self.places
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the model takes, and what its hidden states will hold.
+
+    mask: True where a position holds a token or a part of an image, False where it is padding
+    eos:  position of the token that ends each text, -1 where a text has none; None for images
+    """
+
+    arguments: Mapping[str, Any]
+    mask: Bool[Tensor, "batch position"]
+    eos: Int[Tensor, " batch"] | None
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What every reader does."""
+
+    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+        """What it reads of items that have a text each, and some an image. LabError names the item that lacks it."""
+        ...
+
+    def rows(self, inputs: Sequence[Any]) -> list[Row]:
+        """One row an input. LabError for an input of another kind."""
+        ...
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        """The rows side by side, padded on the right."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Reads texts.
+
+    eos_id:     the token that ends a text, for the pooling `eos`
+    max_tokens: a longer text is cut there
+    start_id:   for a decoder: it reads the text shifted right by one, this token first. None: no decoder
+    """
+
+    tokenizer: Any
+    eos_id: int
+    max_tokens: int
+    start_id: int | None = None
+
+    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+        return texts
+
+    def rows(self, inputs: Sequence[Any]) -> list[Row]:
+        _expect(inputs, str)
+        return [Row(tokens) for tokens in self.tokenize(inputs)]
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut to `max_tokens`."""
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        return ids
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        ids, mask = padded([row.tokens for row in rows], self.tokenizer.pad_token_id)
+        arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": mask.long()}
+        if self.start_id is not None:
+            shifted = torch.cat([torch.full_like(ids[:, :1], self.start_id), ids[:, :-1]], 1)
+            arguments |= {"decoder_input_ids": shifted, "decoder_attention_mask": mask.long(), "use_cache": False}
+        return Batch(arguments, mask, first_position((ids == self.eos_id) & mask))
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads files of images. places: positions that an image takes up, the class token's and one a patch."""
+
+    processor: Any
+    places: int
+
+    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+        for name, image in zip(ids, images, strict=True):
+            if image is None:
+                raise LabError(f"item {name!r} has no image, and this encoder reads nothing else. Leave the item out.")
+        return [image for image in images if image]
+
+    def rows(self, inputs: Sequence[Any]) -> list[Row]:
+        _expect(inputs, Path)
+        return [Row([], path, self.places) for path in inputs]
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        pictures = [read_image(row.image) for row in rows if row.image]
+        pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"]
+        return Batch({"pixel_values": pixels}, torch.ones(len(rows), self.places, dtype=torch.bool), None)
+
+
+def padded(rows: Sequence[list[int]], pad: int) -> tuple[Int[Tensor, "batch position"], Bool[Tensor, "batch position"]]:
+    """Token ids padded on the right, and the mask that says where they are not."""
+    lengths = torch.tensor([len(row) for row in rows])
+    width = int(lengths.max())
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    return ids, torch.arange(width) < lengths[:, None]
+
+
+def first_position(found: Bool[Tensor, "batch position"]) -> Int[Tensor, " batch"]:
+    """The first True of each row, -1 where there is none."""
+    return torch.where(found.any(-1), found.int().argmax(-1), -1)
+
+
+def _expect(inputs: Sequence[Any], kind: type | tuple[type, ...]) -> None:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    for i, value in enumerate(inputs):
+        if not isinstance(value, kinds):
+            names = " or ".join(k.__name__ for k in kinds)
+            raise LabError(f"input {i} is of type {type(value).__name__}; this encoder reads {names}.")
