@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hiddenstates.core.errors import LabError
 
@@ -80,6 +80,65 @@ class Corpus(Section):
     huggingface: HuggingFace | None = None
 
 
+class ViewCounts(Section):
+    """How many views of each flag are drawn; none of them is one that the corpus asks about."""
+
+    train: int = Field(24, ge=1)
+    dev: int = Field(2, ge=1)  # of the same countries: learning rates are chosen by these
+    test: int = Field(4, ge=1)  # of the same countries and of those never trained on: results are told by these
+
+
+class SmallCLIP(Section):
+    """A CLIP of a size that trains in a minute."""
+
+    image_size: int = Field(32, ge=8)  # pixels, each way
+    patch: int = Field(8, ge=2)  # pixels, each way; a patch is a box
+    width: int = Field(64, ge=32, multiple_of=32)
+    layers: int = Field(3, ge=1)
+    rate: float = Field(0.002, gt=0)  # AdamW's, at its highest
+
+    @model_validator(mode="after")
+    def _whole_patches(self) -> "SmallCLIP":
+        if self.image_size % self.patch:
+            raise ValueError(f"image_size {self.image_size} is no multiple of patch {self.patch}")
+        return self
+
+
+class SmallVL(Section):
+    """VL-T5 and VL-BART of one size, tuned alike."""
+
+    width: int = Field(96, ge=32, multiple_of=32)
+    layers: int = Field(2, ge=1)  # of the encoder, and of the decoder
+    batch: int = Field(64, ge=1)  # questions; of passages half as many
+    passages: int = Field(256, ge=1)  # restored in an epoch
+    rates: list[Annotated[float, Field(gt=0)]] = Field(default=[0.001, 0.003], min_length=1)
+    tuning_epochs: int = Field(4, ge=1)  # that each rate is tried for
+
+
+class Pretrain(Section):
+    """What do CLIP, VL-T5 and VL-BART learn in N epochs?"""
+
+    seed: int = 0
+    world: Countries = Countries()
+    shares: Shares = Shares()  # of the countries that the corpus does not ask about
+    pieces: int = Field(4000, ge=600)  # entries of each vocabulary, before the extra ids
+    epochs: int = Field(30, ge=1)
+    views: ViewCounts = ViewCounts()
+    clip: SmallCLIP = SmallCLIP()
+    vl: SmallVL = SmallVL()
+
+
+class Tying(Section):
+    """Which embeddings are one and the same tensor, before and after pretraining?"""
+
+    least: int = Field(2, ge=1)  # a rarer word of the language models' text is unknown
+    width: int = Field(64, ge=2)  # of a word's vector, and of the LSTM
+    epochs: int = Field(12, ge=1)  # the best one on dev is kept
+    learning_rate: float = Field(0.01, gt=0)  # falls to nothing over the epochs
+    seeds: int = Field(3, ge=2)  # pairs of a tied and an untied language model
+    seed: int = 0  # the first of them; shares out the entities that no query asks about
+
+
 class EncoderSource(Section):
     """Which model, and which part of it."""
 
@@ -148,6 +207,8 @@ class Compare(Section):
 
 SECTIONS: dict[str, type[Section]] = {
     "corpus": Corpus,
+    "pretrain": Pretrain,
+    "tying": Tying,
     "states": States,
     "strategies": Strategies,
     "tagging": Tagging,
@@ -188,9 +249,20 @@ def _unknown_encoders(sections: dict[str, Section]) -> Iterator[str]:
             yield f"{name}.encoder: no encoder {encoder!r} in states.encoders. Known: {', '.join(known)}."
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key overwrite an earlier one without a word; here that is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # a SafeLoader itself
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
     except yaml.YAMLError as error:
