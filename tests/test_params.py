@@ -50,7 +50,7 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("corpsu: {}", r"params\.yaml: corpsu: no such section\. Known: corpus, states, "),
+        ("corpsu: {}", r"params\.yaml: corpsu: no such section\. Known: corpus, .*states, "),
         ("3: {}", r"params\.yaml: 3: no such section"),
         ("strategies: {measur: mrr@10}", r"strategies\.measur: unknown key\. Known: measure, "),
         ("corpus: {shares: {trian: 0.5}}", r"corpus\.shares\.trian: unknown key\. Known: train, dev\."),
@@ -72,6 +72,8 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
             r"passage_columns\.txt: unknown key\. Known: text, id, title",
         ),
         ("- corpus", r"params\.yaml: expected sections, found list\. Known: corpus"),
+        ("corpus: {seed: 1}\nstates: {}\ncorpus: {seed: 2}", r"not YAML: 'corpus' stands there twice.*Mend that line"),
+        ("index: {depth: 1, depth: 2}", r"not YAML: 'depth' stands there twice.*line 1"),
         ("a: [1", r"params\.yaml: not YAML: .*line 1.*Mend that line"),
     ],
 )

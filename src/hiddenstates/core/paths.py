@@ -12,6 +12,12 @@ def out_folder() -> Path:
     return Path(os.environ.get("HIDDENSTATES_OUT", ROOT / "out"))
 
 
+def resolved(name: str) -> Path:
+    """A path that params.yaml names: absolute or from the repository's root; `out/...` is where the stages write."""
+    path = Path(name)
+    return out_folder() / path.relative_to("out") if path.parts[:1] == ("out",) else ROOT / path
+
+
 def params_file() -> Path:
     """The knobs: `params.yaml`, or the file that HIDDENSTATES_PARAMS names (the tests' small ones)."""
     return Path(os.environ.get("HIDDENSTATES_PARAMS", ROOT / "params.yaml"))

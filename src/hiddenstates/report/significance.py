@@ -15,6 +15,7 @@ Pairs = Float64[np.ndarray, " pair"]
 RESAMPLES = 2_000
 FLIPS = 10_000
 LEVEL = 0.95
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ import pandas as pd
 from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.report.significance import holm, randomization
+from hiddenstates.report.significance import ALPHA, holm, randomization
 from hiddenstates.retrieval.sweep import Sweep
-
-ALPHA = 0.05
 
 
 def spaces(n_states: int) -> dict[str, Callable[[Strategy], bool]]:

@@ -10,10 +10,8 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
-from hiddenstates.report.significance import Comparison, compare, compare_correlations, holm
+from hiddenstates.report.significance import ALPHA, Comparison, compare, compare_correlations, holm
 from hiddenstates.retrieval.measures import correlate, evaluate
-
-ALPHA = 0.05
 
 
 def means(runs: Mapping[str, Run], task: Task, measures: Sequence[str]) -> pd.DataFrame:
@@ -31,18 +29,20 @@ def paired(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, see
     for name in task.sets:
         part = task.select(set=name)
         for system in (s for s in runs if s != baseline):
-            rows[name, system] = asdict(_compared(runs[system], runs[baseline], part, measure, seed))
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(("set", "system"))
-    table["p"] = holm(list(table["p"]))
-    return table
+            rows[name, system] = _compared(runs[system], runs[baseline], part, measure, seed)
+    return _corrected(rows).rename_axis(("set", "system"))
 
 
 def confirm(chosen: Mapping[str, Run], default: Run, task: Task, measure: str, seed: int) -> pd.DataFrame:
     """What each query set chose against the default, on that set: `paired`'s columns, one row a set, Holm over them."""
-    rows = {name: asdict(_compared(run, default, task.select(set=name), measure, seed)) for name, run in chosen.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("set")
-    table["p"] = holm(list(table["p"]))
-    return table
+    rows = {name: _compared(run, default, task.select(set=name), measure, seed) for name, run in chosen.items()}
+    return _corrected(rows).rename_axis("set")
+
+
+def _corrected(rows: Mapping[Any, Comparison]) -> pd.DataFrame:
+    """One row a comparison, the p values by Holm."""
+    table = pd.DataFrame.from_dict({name: asdict(row) for name, row in rows.items()}, orient="index")
+    return table.assign(p=holm(list(table["p"])))
 
 
 def _scores(run: Run, task: Task, measures: Sequence[str]) -> dict[tuple[str, str], float]:
