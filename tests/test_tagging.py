@@ -60,7 +60,7 @@ def test_byte_level_words_are_those_of_the_running_text(tiny: Encoder) -> None:
     backend = Tokenizer(models.BPE({"Ġ": 0, "a": 1, "b": 2, "Ġa": 3, "Ġb": 4}, [("Ġ", "a"), ("Ġ", "b")]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytewise = replace(
-        tiny, reader=replace(tiny.text, tokenizer=PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="b"))
+        tiny, reader=replace(tiny.text, tokenizer=PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]"))
     )
     running = bytewise.states(["a b ab"]).values[:, 0].numpy()  # a Ġb Ġa b
     states = word_states(bytewise, [sentence("a b ab")])

@@ -9,6 +9,7 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, CLIPImageProcessorPil, PreTrainedTokenizerFast
 
+import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
 from hiddenstates.encoding.families import State
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.pooling import HiddenStates
@@ -50,6 +51,8 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 """What a configuration says of the size, where it is not said as in BERT."""
 SIZES["mt5"] = SIZES["t5"]
+BOXES = {"feat_dim": 32, "n_vis_ids": 12}
+SIZES |= {"vlt5": SIZES["t5"] | BOXES, "vlbart": SIZES["bart"] | BOXES}
 SIZES["clip"] = {name: SIZES[f"clip_{name}_model"] for name in ("text", "vision")}
 SIZES["clip"] = {f"{name}_config": size for name, size in SIZES["clip"].items()} | {"projection_dim": 16}
 
@@ -84,6 +87,8 @@ def save_tiny(folder: Path, model_type: str = "bert", **changes: Any) -> Path:
     if model_type in ("clip", "clip_vision_model"):
         side = {"height": 12, "width": 12}
         CLIPImageProcessorPil(size={"shortest_edge": 12}, crop_size=side).save_pretrained(folder)
+    if model_type in ("vlt5", "vlbart"):
+        save_tiny(folder / "vision", "clip_vision_model")
     return folder
 
 

@@ -14,7 +14,7 @@ from hiddenstates.core.errors import LabError
 class State:
     """Where one hidden state comes from.
 
-    module: path of the module whose output it is, from the whole model
+    module: path of the module whose output it is, from the whole model; two where text and boxes come from two
     norm:   the last layer norm that it went through, by path; "" where it went through none
     """
 
@@ -24,7 +24,7 @@ class State:
     def at(self, root: str, i: int = 0) -> "State":
         """The same with `{i}` filled in and paths that count from the module above `root`."""
         paths = (path.format(i=i) for path in (self.module, self.norm))
-        return State(*(f"{root}.{path}" if root and path else path for path in paths))
+        return State(*(", ".join(f"{root}.{p}" for p in path.split(", ")) if root and path else path for path in paths))
 
 
 StateMap = Sequence[State]
@@ -134,6 +134,25 @@ FAMILIES = {
         embeddings=State("decoder.layernorm_embedding", "decoder.layernorm_embedding"),
         layer=State("decoder.layers.{i}", "decoder.layers.{i}.final_layer_norm"),
         positions="decoder.embed_positions",
+    ),
+    # T5 and BART over text and boxes (Cho et al. 2021), the boxes after the text.
+    "vl-t5": Family(
+        members={"vlt5": "encoder"},
+        part="encoder",
+        reads="text and boxes",
+        embeddings=State("embed_tokens, visual_embedding"),
+        layer=State("block.{i}"),
+        last=State("final_layer_norm", "final_layer_norm"),
+        unseen=("decoder.",),
+    ),
+    "vl-bart": Family(
+        members={"vlbart": "encoder"},
+        part="encoder",
+        reads="text and boxes",
+        embeddings=State("layernorm_embedding, visual_embedding", "layernorm_embedding, visual_embedding.layer_norm"),
+        layer=State("layers.{i}", "layers.{i}.final_layer_norm"),
+        positions="embed_positions",
+        unseen=("decoder.",),
     ),
     # Pre-norm in both towers (Radford et al. 2021). The text's last state is shown before the final norm, and the
     # image's post-norm sees its pooled token only.

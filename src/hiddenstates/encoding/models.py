@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
+import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256
 from hiddenstates.core.paths import ROOT

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
+from hiddenstates.encoding.boxes import GridBoxes
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,47 @@ class ImageReader:
         pictures = [read_image(row.image) for row in rows if row.image]
         pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"]
         return Batch({"pixel_values": pixels}, torch.ones(len(rows), self.places, dtype=torch.bool), None)
+
+
+@dataclass(frozen=True)
+class TextImageReader:
+    """Reads texts, some with an image, whose boxes come after the text. boxes: None if the model came without them."""
+
+    text: TextReader
+    boxes: GridBoxes | None
+
+    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+        return [TextImage(text, image) for text, image in zip(texts, images, strict=True)]
+
+    def rows(self, inputs: Sequence[Any]) -> list[Row]:
+        _expect(inputs, (str, TextImage))
+        pairs = [value if isinstance(value, TextImage) else TextImage(value) for value in inputs]
+        tokens = self.text.tokenize([pair.text for pair in pairs])
+        return [self._row(pair, ids) for pair, ids in zip(pairs, tokens, strict=True)]
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        text = self.text.batch(rows)
+        images = list(dict.fromkeys(row.image for row in rows if row.image))
+        if not images or self.boxes is None:
+            return text
+        features = self.boxes.features(images)  # [image, box, feat_dim]
+        chosen = [images.index(row.image) if row.image else 0 for row in rows]
+        seen = torch.tensor([[row.image is not None] for row in rows]).expand(-1, features.shape[1])  # [batch, box]
+        boxes = {
+            "vis_feats": features[chosen],
+            "vis_pos": self.boxes.places().expand(len(rows), -1, -1),
+            "vis_attention_mask": seen.long(),
+        }
+        return Batch({**text.arguments, **boxes}, torch.cat([text.mask, seen], 1), text.eos)
+
+    def _row(self, pair: TextImage, tokens: list[int]) -> Row:
+        if pair.image is None:
+            return Row(tokens)
+        if self.boxes is None:
+            raise LabError(
+                f"{pair.image}: this model came without a vision/ folder to make boxes. Read the text alone."
+            )
+        return Row(tokens, pair.image, self.boxes.side**2)
 
 
 def padded(rows: Sequence[list[int]], pad: int) -> tuple[Int[Tensor, "batch position"], Bool[Tensor, "batch position"]]:

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.boxes import load_boxes
 from hiddenstates.encoding.families import Family
 from hiddenstates.encoding.models import load_image_processor, load_tokenizer
-from hiddenstates.encoding.readers import ImageReader, Reader, TextReader
+from hiddenstates.encoding.readers import ImageReader, Reader, TextImageReader, TextReader
 
 
 def make_reader(family: Family, folder: Path, model: Any, max_tokens: int) -> Reader:
@@ -21,7 +22,10 @@ def make_reader(family: Family, folder: Path, model: Any, max_tokens: int) -> Re
             f"model {folder}: its tokenizer has no {family.eos_token} or no pad_token. Set it and save it again."
         )
     start = _start(folder, model.config) if family.reads == "text, shifted" else None
-    return TextReader(tokenizer, eos_id, min(max_tokens, _positions(model, family, max_tokens)), start)
+    text = TextReader(tokenizer, eos_id, min(max_tokens, _positions(model, family, max_tokens)), start)
+    if family.reads == "text and boxes":
+        return TextImageReader(text, load_boxes(folder / "vision", model.config.feat_dim))
+    return text
 
 
 def _positions(model: Any, family: Family, unbounded: int) -> int:

@@ -1,0 +1,54 @@
+"""Boxes without a detector: the patches of a frozen CLIP vision model, each with its feature and its place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.images import read_image
+from hiddenstates.encoding.models import load_config, load_image_processor, load_model
+
+
+@dataclass(frozen=True)
+class GridBoxes:
+    """What makes boxes of pictures. Made by `load_boxes`."""
+
+    vision: Any
+    processor: Any
+
+    @property
+    def side(self) -> int:
+        """Patches to a side."""
+        side: int = self.vision.config.image_size // self.vision.config.patch_size
+        return side
+
+    @torch.inference_mode()
+    def features(self, images: Sequence[Path]) -> Float[Tensor, "image box feat_dim"]:
+        """The last hidden state of each patch, row by row from the top left; the class token is left out."""
+        pixels = self.processor(images=[read_image(path) for path in images], return_tensors="pt")["pixel_values"]
+        features: Tensor = self.vision(pixel_values=pixels).last_hidden_state[:, 1:]
+        return features
+
+    def places(self) -> Float[Tensor, "box 4"]:
+        """(x1, x2, y1, y2) of each patch in [0, 1], in the order of the features."""
+        edges = torch.arange(self.side + 1) / self.side
+        y, x = torch.meshgrid(torch.arange(self.side), torch.arange(self.side), indexing="ij")
+        return torch.stack([edges[x], edges[x + 1], edges[y], edges[y + 1]], -1).flatten(0, 1)
+
+
+def load_boxes(folder: Path, feat_dim: int) -> GridBoxes | None:
+    """The boxes that the vision model in the folder makes; None where there is no such folder."""
+    if not folder.is_dir():
+        return None
+    config = load_config(folder)
+    if config.model_type != "clip_vision_model" or config.hidden_size != feat_dim:
+        raise LabError(
+            f"model {folder}: a {config.model_type} of width {getattr(config, 'hidden_size', None)}, "
+            f"wanted is a clip_vision_model of the encoder's feat_dim {feat_dim}. Save the one it was trained with."
+        )
+    return GridBoxes(load_model(folder), load_image_processor(folder))
