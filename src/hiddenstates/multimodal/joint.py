@@ -53,20 +53,25 @@ def text_mask(
     input_ids: Tensor | None, attention_mask: Tensor | None, pad_token_id: int | None
 ) -> Bool[Tensor, "batch text"]:
     """Which positions of the text are no padding; without a mask, those where the pad id is not."""
-    if attention_mask is not None:
-        return attention_mask.bool()
-    if input_ids is None or pad_token_id is None:
-        raise LabError("no attention_mask, and no input_ids and pad id to tell padding by: give the attention_mask.")
-    return input_ids != pad_token_id
+    if attention_mask is None:
+        if input_ids is None or pad_token_id is None:
+            raise LabError("no attention_mask, and no input_ids and pad id to tell padding by: give attention_mask.")
+        return input_ids != pad_token_id
+    if input_ids is not None and attention_mask.shape != input_ids.shape:
+        shapes = f"{tuple(attention_mask.shape)}: give {tuple(input_ids.shape)}, as input_ids"
+        raise LabError(f"attention_mask has shape {shapes}; boxes have their own, vis_attention_mask.")
+    return attention_mask.bool()
 
 
 def joint_mask(
     text: Bool[Tensor, "batch text"], vis_attention_mask: Tensor | None, length: int
 ) -> Bool[Tensor, "batch length"]:
     """The mask of text and boxes, `length` positions in all; without one for the boxes, every box counts."""
-    if vis_attention_mask is None:
-        vis_attention_mask = text.new_ones(len(text), length - text.shape[1])
-    return torch.cat([text, vis_attention_mask.bool()], dim=1)
+    n_boxes = length - text.shape[1]
+    if n_boxes < 0 or (vis_attention_mask is not None and vis_attention_mask.shape[1] != n_boxes):
+        raise LabError(f"attention_mask and vis_attention_mask do not make up the encoder's {length} positions.")
+    boxes = text.new_ones(len(text), n_boxes) if vis_attention_mask is None else vis_attention_mask.bool()
+    return torch.cat([text, boxes], dim=1)
 
 
 def embed_boxes(

@@ -88,16 +88,18 @@ def check_boxes(
         if tensor is not None and tuple(tensor.shape) != shape:
             raise LabError(f"{name} has shape {tuple(tensor.shape)}: give {shape}, by this batch and the config.")
     if config.use_vis_order_embedding:
-        _check_order(config, n_boxes, img_order_ids, obj_order_ids)
+        visual_ids = config.default_obj_order_ids
+        n_objects = config.n_vis_ids if visual_ids is None else len(visual_ids)
+        _check_order("obj_order_ids", obj_order_ids, (batch, n_boxes), n_objects)
+        _check_order("img_order_ids", img_order_ids, (batch, n_boxes), config.n_images)
+        if obj_order_ids is None and n_boxes > n_objects:
+            raise LabError(f"{n_boxes} boxes are more than the {n_objects} visual ids of the config: give fewer boxes.")
 
 
-def _check_order(
-    config: VLT5Config | VLBartConfig, n_boxes: int, img_order_ids: Tensor | None, obj_order_ids: Tensor | None
-) -> None:
-    rows = config.default_obj_order_ids
-    n_ids = config.n_vis_ids if rows is None else len(rows)
-    last = n_boxes - 1 if obj_order_ids is None else int(obj_order_ids.max())
-    if last >= n_ids:
-        raise LabError(f"object {last} has no visual id: the text table has {n_ids} of them. Give fewer boxes.")
-    if img_order_ids is not None and int(img_order_ids.max()) >= config.n_images:
-        raise LabError(f"image {int(img_order_ids.max())} is beyond the config's n_images {config.n_images}.")
+def _check_order(name: str, order: Tensor | None, shape: tuple[int, int], n_ids: int) -> None:
+    if order is None:
+        return
+    if tuple(order.shape) not in {shape, (1, shape[1])}:
+        raise LabError(f"{name} has shape {tuple(order.shape)}: give {shape}, by this batch.")
+    if order.min() < 0 or order.max() >= n_ids:
+        raise LabError(f"{name} goes from {int(order.min())} to {int(order.max())}: the config has 0 to {n_ids - 1}.")
