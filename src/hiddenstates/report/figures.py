@@ -202,6 +202,29 @@ def bars(table: pd.DataFrame, x: str, y: str = "") -> Figure:
     return figure
 
 
+def lettered(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:
+    """A panel a table of single letters, one colour a letter; what follows the letter is shown, not coloured."""
+    across = min(3, len(tables))
+    down = -(-len(tables) // across)
+    rows = list(dict.fromkeys(name for table in tables.values() for name in table.index))
+    figure, axes = _figure(down * (0.27 * len(rows) + 0.7), nrows=down, ncols=across, squeeze=False, sharey=True)
+    for ax in axes.flat[len(tables) :]:
+        ax.set_axis_off()
+    for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
+        texts = table.reindex(rows).fillna("").to_numpy(str)
+        codes = np.vectorize(lambda text: ord(text[0]) - ord("A") if text else np.nan, otypes=[float])(texts)
+        ax.imshow(codes, cmap="Pastel1", vmin=0, vmax=8, aspect="auto")
+        for (i, j), text in np.ndenumerate(texts):
+            ax.text(j, i, text, ha="center", va="center", size=8, color=ACCENT if len(text) > 1 else INK)
+        ax.set_xticks(range(table.shape[1]), table.columns)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_title(title)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    figure.supxlabel(unit, size=9)
+    return figure
+
+
 def pictures(rows: Mapping[str, Sequence[Path]]) -> Figure:
     """One row of images a name, each at its own proportions, without smoothing."""
     across = max(len(paths) for paths in rows.values())

@@ -1,7 +1,7 @@
 """What training moved in a token table: each row at epoch 0 against the same row at epoch N."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 
 EPOCHS = ("untrained", "trained")
-KINDS = ("special", "word, read in training", "word, never read", "extra id", "visual id", "no token")
+KINDS = ("special", "word", "word, held out", "extra id", "visual id", "no token")
 _NUMBERED = re.compile(r"<(?P<visual>vis_)?extra_id_\d+>")
 Table = Float[np.ndarray, "row d_model"]
 
@@ -32,19 +32,22 @@ def load_epochs(folder: Path) -> dict[str, PreTrainedModel]:
 
 
 def kinds(tokenizer: Any, rows: int, read: Collection[int]) -> list[str]:
-    """What each row of the token table stands for, one of `KINDS`. read: the tokens that training saw."""
+    """What each row of the token table stands for, one of `KINDS`. read: the tokens that training may see."""
     special = set(tokenizer.all_special_ids)
     tokens = tokenizer.convert_ids_to_tokens(list(range(min(rows, len(tokenizer)))))
     named = [_kind(token, i in special, i in read) for i, token in enumerate(tokens)]
     return named + ["no token"] * (rows - len(named))
 
 
-def read_in_training(task: Task, tokenizer: Any) -> set[int]:
-    """The tokens of the passages about entities that no dev or test query asks about."""
-    queries = zip(task.queries["entity"][:], task.queries["split"][:], strict=True)
-    held_out = {entity for entity, split in queries if split != "train"}
+def open_to_training(task: Task, tokenizer: Any) -> set[int]:
+    """The tokens of what training may read: passages about entities that no dev or test query asks about, and the
+    train queries. Those that occur elsewhere only are held out."""
+    asked = list(zip(task.queries["entity"][:], task.queries["split"][:], task.queries["text"][:], strict=True))
+    held_out = {entity for entity, split, _ in asked if split != "train"}
     about = zip(task.kb.passages["entity"][:], task.kb.texts(), strict=True)
-    return _tokens(tokenizer, (text for entity, text in about if entity not in held_out))
+    texts = [text for entity, text in about if entity not in held_out]
+    encoded = tokenizer(texts + [text for _, split, text in asked if split == "train"], add_special_tokens=False)
+    return {i for ids in encoded["input_ids"] for i in ids}
 
 
 def row_drift(before: Table, after: Table, kinds: Iterable[str]) -> pd.DataFrame:
@@ -72,14 +75,15 @@ def model_drift(folder: Path, task: Task) -> pd.DataFrame:
     """`row_drift` of the token table of the two models in a folder of the stage `pretrain`."""
     tokenizer = AutoTokenizer.from_pretrained(folder / EPOCHS[-1])
     tables = {epoch: token_table(model) for epoch, model in load_epochs(folder).items()}
-    named = kinds(tokenizer, len(tables["untrained"]), read_in_training(task, tokenizer))
+    named = kinds(tokenizer, len(tables["untrained"]), open_to_training(task, tokenizer))
     return row_drift(tables["untrained"], tables["trained"], named)
 
 
 @torch.no_grad()
 def token_table(model: PreTrainedModel) -> Table:
     """The rows of the model's token table."""
-    rows: Table = model.get_input_embeddings().weight.float().numpy()  # type: ignore[union-attr]
+    embedding: Any = model.get_input_embeddings()
+    rows: Table = embedding.weight.float().numpy()
     return rows
 
 
@@ -88,9 +92,4 @@ def _kind(token: str, special: bool, read: bool) -> str:
         return "visual id" if found["visual"] else "extra id"
     if special:
         return "special"
-    return "word, read in training" if read else "word, never read"
-
-
-def _tokens(tokenizer: Any, texts: Iterable[str]) -> set[int]:
-    encoded: Mapping[str, list[list[int]]] = tokenizer(list(texts), add_special_tokens=False)
-    return {i for ids in encoded["input_ids"] for i in ids}
+    return "word" if read else "word, held out"

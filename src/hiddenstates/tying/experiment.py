@@ -1,4 +1,4 @@
-"""Tied against untied: the same language model from the same seeds, by perplexity and by where its embeddings end up."""
+"""Tied against untied: one language model, the same seeds; its perplexity, and where its embeddings end up."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,9 +42,13 @@ def train_pairs(words: Words, params: Tying) -> Runs:
 
 def perplexities(runs: Runs) -> pd.DataFrame:
     """One row a seed, columns (kind, epoch | dev | test), and the difference of the two on test, tied minus untied."""
-    rows = {key: {"epoch": run.epoch, "dev": run.dev, "test": run.test} for key, run in runs.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(("kind", "seed")).unstack("kind")
-    table = table.swaplevel(axis=1).sort_index(axis=1).astype({(kind, "epoch"): int for kind in NAMES.values()})
+    seeds = list(dict.fromkeys(seed for _, seed in runs))
+    columns = {
+        (kind, name): [getattr(runs[kind, seed], name) for seed in seeds]
+        for kind in NAMES.values()
+        for name in ("epoch", "dev", "test")
+    }
+    table = pd.DataFrame(columns, index=pd.Index(seeds, name="seed"))
     table["difference", "test"] = table["tied", "test"] - table["untied", "test"]
     return table
 

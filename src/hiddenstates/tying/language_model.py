@@ -98,7 +98,7 @@ def _epoch(model: LanguageModel, optimizer: torch.optim.Optimizer, stream: Ids) 
             state = (state[0].detach(), state[1].detach())
         logits, state = model(words, state)
         optimizer.zero_grad()
-        F.cross_entropy(logits.flatten(0, 1), following.flatten()).backward()
+        F.cross_entropy(logits.flatten(0, 1), following.flatten()).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
 

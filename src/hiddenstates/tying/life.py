@@ -1,12 +1,11 @@
 """What a model's life does to its tying: made, its table resized, saved and loaded again. And the traps on the way."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -14,6 +13,7 @@ from safetensors import safe_open
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from hiddenstates.core.errors import LabError
 from hiddenstates.tying.audit import embeddings, groups
 
 MOMENTS = ("made", "resized", "reloaded")
@@ -60,6 +60,10 @@ def live(model: PreTrainedModel, rows: int, asked: bool = True) -> Life:
 
 def resize(model: PreTrainedModel, rows: int) -> None:
     """Give the token table so many rows; new ones are drawn around the mean of the old where there are numbers."""
+    try:
+        model.get_input_embeddings()
+    except NotImplementedError as error:
+        raise LabError(f"{type(model).__name__} has no one token table to resize: audit it as it is.") from error
     with _quiet():
         model.resize_token_embeddings(rows, mean_resizing=model.device.type != "meta")
 
@@ -68,8 +72,8 @@ def traps(life: Life) -> dict[str, list[str]]:
     """The name of each trap that this model falls into, and the places that it concerns."""
     shared = {moment: _shared(audit) for moment, audit in life.audits.items()}
     last = shared.get("reloaded", shared["resized"])
-    declared = {place for place, source in life.made["declared"].items() if source}
-    found = {
+    declared = {str(place) for place, source in life.made["declared"].items() if source}
+    found: dict[str, set[str]] = {
         "asked to untie, stays tied": set() if life.asked else shared["made"],
         "ties again when resized": shared["resized"] - shared["made"],
         "comes apart when resized": shared["made"] - shared["resized"],
@@ -81,18 +85,19 @@ def traps(life: Life) -> dict[str, list[str]]:
     return {name: sorted(places) for name, places in found.items() if places}
 
 
-def letters(life: Life) -> pd.DataFrame:
+def letters(life: Life, places: Sequence[str]) -> pd.DataFrame:
     """A row a place, a column a moment: A for the first tensor, B for the next; places of one letter are one tensor.
 
     A letter with `?` holds other numbers than were saved.
     """
-    columns: dict[str, Any] = {}
+    columns = {}
     for moment, audit in life.audits.items():
-        letter = {first: chr(ord("A") + i) for i, first in enumerate(dict.fromkeys(audit["object"]))}
-        columns[moment] = audit["object"].map(letter)
+        held = audit.loc[list(places), "object"]
+        letter = {first: chr(ord("A") + i) for i, first in enumerate(held.unique())}
+        columns[moment] = held.map(letter)
     table = pd.DataFrame(columns)
     if "reloaded" in table:
-        table.loc[list(life.lost), "reloaded"] += "?"
+        table.loc[table.index.isin(life.lost), "reloaded"] += "?"
     return table
 
 

@@ -1,4 +1,4 @@
-"""By what an embedding is multiplied on its way in, and a hidden state on its way to the head; measured, not quoted."""
+"""What a forward pass does with the tables: which it reads, and what it multiplies their rows by."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.tying.audit import embeddings
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,16 @@ def measure_scaling(model: PreTrainedModel) -> Scaling:
     ids = torch.arange(8)[None] % model.config.vocab_size  # batch 1, 8 tokens
     with _arriving(model.get_submodule(points.first)) as entered, _arriving(model.get_output_embeddings()) as left:
         states = model(input_ids=ids, decoder_input_ids=ids, output_hidden_states=True).decoder_hidden_states[-1]
-    rows = model.get_input_embeddings().weight[ids]
+    rows = model.get_encoder().get_input_embeddings().weight[ids]  # not the model's own: an untied BART reads another
     return Scaling(_slope(entered[0], rows), _slope(left[0], states))
+
+
+def unread(model: PreTrainedModel) -> list[str]:
+    """The embeddings that a forward pass of an encoder-decoder does not read: no gradient reaches them."""
+    model = deepcopy(model).eval()
+    ids = torch.arange(8)[None] % model.config.vocab_size
+    model(input_ids=ids, decoder_input_ids=ids).logits.sum().backward()
+    return [place for place in embeddings(model).index if model.get_parameter(place).grad is None]
 
 
 def _slope(after: Tensor, before: Tensor) -> float:

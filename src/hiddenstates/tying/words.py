@@ -55,8 +55,8 @@ def read_words(task: Task, least: int, seed: int) -> Words:
     """
     split_of = entity_splits(task, seed)
     texts: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
-    for entity, text in zip(task.kb.passages["entity"][:], task.kb.passages["text"][:], strict=True):
-        texts[split_of[entity]].append([*split_words(text), END])
+    for owner, text in zip(_owners(task), task.kb.passages["text"][:], strict=True):
+        texts[split_of[owner]].append([*split_words(text), END])
     counts = Counter(word for text in texts["train"] for word in text)
     known = sorted(word for word, count in counts.items() if count >= least and word != END)
     vocabulary = [END, UNKNOWN, *known]
@@ -65,11 +65,20 @@ def read_words(task: Task, least: int, seed: int) -> Words:
 
 
 def entity_splits(task: Task, seed: int) -> dict[str, str]:
-    """entity -> split: the queries' where they ask about it, else drawn in the proportions of `SHARES`."""
-    known = dict(zip(task.queries["entity"][:], task.queries["split"][:], strict=True))
-    free = sorted(set(task.kb.passages["entity"][:]) - known.keys())
+    """entity -> split: the last in which queries ask about it, else drawn in the proportions of `SHARES`.
+
+    A passage without an entity stands for itself, by its id.
+    """
+    asked = set(zip(task.queries["entity"][:], task.queries["split"][:], strict=True))
+    known = dict(sorted(asked, key=lambda pair: SPLITS.index(pair[1])))
+    free = sorted(set(_owners(task)) - known.keys())
     drawn = np.random.default_rng(seed).choice(SPLITS, size=len(free), p=SHARES)
     return known | {entity: str(split) for entity, split in zip(free, drawn, strict=True)}
+
+
+def _owners(task: Task) -> list[str]:
+    passages = task.kb.passages
+    return [entity or i for entity, i in zip(passages["entity"][:], passages["id"][:], strict=True)]
 
 
 def _stream(split: str, texts: Iterable[Sequence[str]], number: Mapping[str, int]) -> Ids:
