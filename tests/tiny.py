@@ -52,7 +52,7 @@ SIZES: dict[str, dict[str, Any]] = {
 """What a configuration says of the size, where it is not said as in BERT."""
 SIZES["mt5"] = SIZES["t5"]
 BOXES = {"feat_dim": 32, "n_vis_ids": 12}
-SIZES |= {"vlt5": SIZES["t5"] | BOXES, "vlbart": SIZES["bart"] | BOXES}
+SIZES |= {"vlt5": SIZES["t5"] | BOXES | {"initializer_factor": 0.5}, "vlbart": SIZES["bart"] | BOXES}
 SIZES["clip"] = {name: SIZES[f"clip_{name}_model"] for name in ("text", "vision")}
 SIZES["clip"] = {f"{name}_config": size for name, size in SIZES["clip"].items()} | {"projection_dim": 16}
 

@@ -20,7 +20,7 @@ from hiddenstates.encoding.models import fingerprint, load_config, load_model, m
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
 from hiddenstates.encoding.prepared import compacted, moved_back
-from hiddenstates.encoding.readers import Input, Reader, Row, TextReader
+from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
 from hiddenstates.encoding.reading import make_reader
 from hiddenstates.encoding.states import TaskStates
 
@@ -71,6 +71,7 @@ class Encoder:
         """All hidden states of a few inputs, padded into one batch. For many, `pool` never holds them all."""
         if not inputs:
             raise LabError("states: no inputs. Give at least one.")
+        check_kinds(inputs, self.reader)
         return self._forward(self.reader.rows(inputs))
 
     def states_of(self, input_ids: Int[Tensor, "batch position"], attention_mask: Tensor | None = None) -> HiddenStates:
@@ -85,7 +86,9 @@ class Encoder:
     def pool(self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str]) -> PooledStates:
         """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs."""
         functions = {name: get_pooling(name) for name in poolings}
-        rows = self.reader.rows(distinct := list(dict.fromkeys(inputs)))
+        check_kinds(inputs, self.reader)
+        distinct = list(dict.fromkeys(inputs))
+        rows = self.reader.rows(distinct)
         shape = (len(self.state_map), len(rows), self.width)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
         for chosen, states in self._stream(rows):

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
@@ -90,6 +90,9 @@ def load_model(folder: Path, unseen: tuple[str, ...] = ()) -> Any:
     random = sorted(key for key in report["missing_keys"] if not key.startswith(unseen))
     if random:
         raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):  # a folder may set it, and the last hidden state would be another
+            module.config.tie_last_hidden_states = None
     return model.eval()
 
 

@@ -6,7 +6,7 @@ Which reader a family has is a word in its entry in families.py.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Int
@@ -59,14 +59,16 @@ class Batch:
 
 @runtime_checkable
 class Reader(Protocol):
-    """What every reader does."""
+    """What every reader does. kinds: the types of its inputs."""
+
+    kinds: ClassVar[tuple[type, ...]]
 
     def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
         """What it reads of items that have a text each, and some an image. LabError names the item that lacks it."""
         ...
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        """One row an input. LabError for an input of another kind."""
+        """One row an input."""
         ...
 
     def batch(self, rows: Sequence[Row]) -> Batch:
@@ -87,12 +89,12 @@ class TextReader:
     eos_id: int
     max_tokens: int
     start_id: int | None = None
+    kinds: ClassVar[tuple[type, ...]] = (str,)
 
     def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
         return texts
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        _expect(inputs, str)
         return [Row(tokens) for tokens in self.tokenize(inputs)]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
@@ -117,6 +119,7 @@ class ImageReader:
 
     processor: Any
     places: int
+    kinds: ClassVar[tuple[type, ...]] = (Path,)
 
     def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
         for name, image in zip(ids, images, strict=True):
@@ -125,7 +128,6 @@ class ImageReader:
         return [image for image in images if image]
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        _expect(inputs, Path)
         return [Row([], path, self.places) for path in inputs]
 
     def batch(self, rows: Sequence[Row]) -> Batch:
@@ -140,12 +142,12 @@ class TextImageReader:
 
     text: TextReader
     boxes: GridBoxes | None
+    kinds: ClassVar[tuple[type, ...]] = (str, TextImage)
 
     def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
         return [TextImage(text, image) for text, image in zip(texts, images, strict=True)]
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        _expect(inputs, (str, TextImage))
         pairs = [value if isinstance(value, TextImage) else TextImage(value) for value in inputs]
         tokens = self.text.tokenize([pair.text for pair in pairs])
         return [self._row(pair, ids) for pair, ids in zip(pairs, tokens, strict=True)]
@@ -188,9 +190,9 @@ def first_position(found: Bool[Tensor, "batch position"]) -> Int[Tensor, " batch
     return torch.where(found.any(-1), found.int().argmax(-1), -1)
 
 
-def _expect(inputs: Sequence[Any], kind: type | tuple[type, ...]) -> None:
-    kinds = kind if isinstance(kind, tuple) else (kind,)
+def check_kinds(inputs: Sequence[Any], reader: Reader) -> None:
+    """LabError for the first input that the reader does not read."""
     for i, value in enumerate(inputs):
-        if not isinstance(value, kinds):
-            names = " or ".join(k.__name__ for k in kinds)
+        if not isinstance(value, reader.kinds):
+            names = " or ".join(kind.__name__ for kind in reader.kinds)
             raise LabError(f"input {i} is of type {type(value).__name__}; this encoder reads {names}.")
