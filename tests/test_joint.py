@@ -202,6 +202,7 @@ def test_what_would_be_read_wrongly_is_refused(family: str, change: dict[str, An
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"pos_dim": 5}, "pos_dim is 5, but x1, x2, y1, y2 place a box: give 4"),
         ({"n_vis_ids": 41}, "n_vis_ids 41 are more than the table's rows"),
         ({"default_obj_order_ids": [39, 40]}, "default_obj_order_ids go beyond the text table's 40 rows"),
     ],

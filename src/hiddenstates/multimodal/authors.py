@@ -3,19 +3,18 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.multimodal.configuration import VLBartConfig, VLT5Config
 
 
-def load_authors(path: Path, config: VLT5Config | VLBartConfig) -> Any:
+def load_authors(path: Path, config: VLT5Config | VLBartConfig) -> PreTrainedModel:
     """The model with a head that a checkpoint of the authors holds, in evaluation mode.
 
     path:   a plain state dict, `.safetensors` or what `torch.save` wrote; from the latter, tensors only are read
@@ -26,7 +25,7 @@ def load_authors(path: Path, config: VLT5Config | VLBartConfig) -> Any:
     differs from it is an error.
     """
     weights = {_our_name(key): tensor for key, tensor in _read(path).items()}
-    model: Any = AutoModelForSeq2SeqLM.from_config(config)
+    model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config)
     _check_names(path, weights, model.state_dict())
     _check_tied(path, weights, model.all_tied_weights_keys)
     model.load_state_dict(weights)

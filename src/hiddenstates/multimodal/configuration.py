@@ -24,6 +24,8 @@ class VLT5Config(T5Config):
     individual_vis_layer_norm:  feature and place each by itself (VL-T5 as released), or their sum (VL-BART as released)
     use_vis_order_embedding:    add the embeddings of the image's and the object's order
     default_obj_order_ids:      row of object k in the text table; None counts from the table's end: row N - 1 - k
+
+    Counted from the end, visual ids are whatever rows come last: grow the table before training, or name the rows.
     """
 
     model_type = "vlt5"
@@ -87,6 +89,8 @@ class VLBartConfig(BartConfig):
 def _check(config: VLT5Config | VLBartConfig) -> None:
     if not config.tie_word_embeddings:
         raise LabError(f"{config.model_type}: the order of objects is read from the text table, so it must stay tied.")
+    if config.pos_dim != 4:
+        raise LabError(f"{config.model_type}: pos_dim is {config.pos_dim}, but x1, x2, y1, y2 place a box: give 4.")
     if config.n_vis_ids > config.vocab_size:
         raise LabError(f"{config.model_type}: n_vis_ids {config.n_vis_ids} are more than the table's rows, give fewer.")
     ids = config.default_obj_order_ids

@@ -10,6 +10,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.multimodal.visual_embedding import VisualEmbedding, check_boxes
 
 RECORDED = ("output_hidden_states", "output_attentions")
+"""What the encoder is asked to return beside its last state; the other options are the decoder's."""
 
 
 class JointInputs:

@@ -69,12 +69,13 @@ class VLBartModel(JointInputs, BartModel):
     """VL-BART without a language model head."""
 
     config_class = VLBartConfig
+    # it belongs to the head, and is in the files of the model with a head
     _keys_to_ignore_on_load_unexpected = ["final_logits_bias"]  # noqa: RUF012
 
     def __init__(self, config: VLBartConfig) -> None:
         super().__init__(config)
         self.encoder = VLBartEncoder(config)
-        if config.use_vis_order_embedding:
+        if config.use_vis_order_embedding:  # else there is no such embedding, and transformers cannot tie it
             order = "encoder.visual_embedding.obj_order_embedding.weight"
             self._tied_weights_keys = {**self._tied_weights_keys, order: "shared.weight"}
         self.post_init()  # type: ignore[no-untyped-call]

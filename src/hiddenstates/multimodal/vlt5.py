@@ -91,7 +91,7 @@ def _read_boxes(model: VLT5Model | VLT5ForConditionalGeneration) -> None:
     config = copy.deepcopy(model.config)
     config.is_decoder = config.use_cache = False
     model.encoder = VLT5Encoder(config)
-    if config.use_vis_order_embedding:
+    if config.use_vis_order_embedding:  # else there is no such embedding, and transformers cannot tie what is not there
         order = "encoder.visual_embedding.obj_order_embedding.weight"
         model._tied_weights_keys = {**model._tied_weights_keys, order: "shared.weight"}
     model.post_init()  # type: ignore[no-untyped-call]
