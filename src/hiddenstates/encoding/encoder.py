@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from hiddenstates.encoding.prepared import compacted, moved_back
 from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
 from hiddenstates.encoding.reading import make_reader
 from hiddenstates.encoding.states import TaskStates
+
+Dtype = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def load_encoder(
     name: str,
     revision: str | None = None,
     max_tokens: int = 256,
-    dtype: Literal["float32", "bfloat16"] = "float32",
+    dtype: Dtype = "float32",
     part: str | None = None,
 ) -> Encoder:
     """An encoder by bundled name, local folder, or hub name with a pinned revision.
@@ -133,14 +136,19 @@ def load_encoder(
     Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
     """
     folder = model_folder(name, revision)
-    config = load_config(folder)
-    family = family_of(config.model_type, part)
-    whole = load_model(folder, family.unseen)
-    model = whole.get_submodule(family.members[config.model_type])
-    state_map = family.state_map(config.model_type, len(model.get_submodule(family.layers)))
+    family = family_of(load_config(folder).model_type, part)
+    return encoder_of(name, load_model(folder, family.unseen), folder, family.part, max_tokens, dtype)
+
+
+def encoder_of(name: str, whole: Any, folder: Path, part: str, max_tokens: int, dtype: Dtype = "float32") -> Encoder:
+    """A part of a model that was loaded from the folder, as an encoder; the part's linear layers are packed."""
+    kind = whole.config.model_type
+    family = family_of(kind, part)
+    model = whole.get_submodule(family.members[kind])
+    state_map = family.state_map(kind, len(model.get_submodule(family.layers)))
     reader = make_reader(family, folder, model, max_tokens)
-    mark = fingerprint(folder, family.part, dtype)
-    return Encoder(name, pack(model, getattr(torch, dtype)), family, reader, state_map, mark)
+    packed = pack(model, getattr(torch, dtype))
+    return Encoder(name, packed, family, reader, state_map, fingerprint(folder, part, dtype))
 
 
 def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:

@@ -1,0 +1,110 @@
+"""What CLIP makes of its last hidden states: which position it pools, and the space that texts and images share."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.encoder import Encoder, encoder_of
+from hiddenstates.encoding.models import load_config, load_model, model_folder
+from hiddenstates.encoding.readers import Input, first_position
+
+LEGACY = 2
+"""`eos_token_id` of configs from before transformers' pull request 24773, with which the largest id is pooled."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A whole CLIP: its two encoders, and what projects the pooled last state of each (Radford et al. 2021, fig. 3).
+
+    A text is pooled at its end, goes through the text's final norm and the text's projection; an image is pooled at
+    its first token, goes through the image's post-norm and the image's projection.
+    """
+
+    text: Encoder
+    vision: Encoder
+    text_head: nn.Sequential
+    vision_head: nn.Sequential
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "text projection"]:
+        """The texts in the shared space, scaled to length 1."""
+        return _projected(self.text, texts, "eos", self.text_head)
+
+    def embed_images(self, images: Sequence[Path]) -> Float[Tensor, "image projection"]:
+        """The images in the shared space, scaled to length 1."""
+        return _projected(self.vision, images, "first", self.vision_head)
+
+
+def load_clip(name: str, revision: str | None = None, max_tokens: int = 77, tied: bool = False) -> Clip:
+    """A whole CLIP, by name as in `load_encoder`.
+
+    tied: give the image's layers the weights of the text's first, to see what that does
+    """
+    whole, folder = load_whole(name, revision), model_folder(name, revision)
+    if tied:
+        _tie(whole)
+    text, vision = (encoder_of(name, whole, folder, part, max_tokens) for part in ("text", "vision"))
+    if tied:
+        vision = replace(vision, fingerprint=f"{vision.fingerprint}+tied")
+    return Clip(
+        text,
+        vision,
+        text_head=nn.Sequential(whole.text_model.final_layer_norm, whole.text_projection),
+        vision_head=nn.Sequential(whole.vision_model.post_layernorm, whole.visual_projection),
+    )
+
+
+def load_whole(name: str, revision: str | None = None) -> Any:
+    """transformers' CLIPModel, every parameter in it. LabError for any other model, a single tower too."""
+    folder = model_folder(name, revision)
+    kind = load_config(folder).model_type
+    if kind != "clip":
+        raise LabError(f"model {name}: a {kind}, not a whole CLIP of two towers and their projections. Name another.")
+    return load_model(folder)
+
+
+def shared_parameters(whole: Any) -> list[tuple[str, str]]:
+    """Pairs of parameters, one of the text tower and one of the vision tower, that lie in the same memory."""
+    towers = (dict(whole.text_model.named_parameters()), dict(whole.vision_model.named_parameters()))
+    places = {parameter.untyped_storage().data_ptr(): name for name, parameter in towers[0].items()}
+    found = ((places.get(p.untyped_storage().data_ptr()), name) for name, p in towers[1].items())
+    return [(text, vision) for text, vision in found if text]
+
+
+@torch.inference_mode()
+def pooled_position(encoder: Encoder, input_ids: Int[Tensor, "batch position"], attention_mask: Tensor) -> list[int]:
+    """The position that CLIP's text tower pools in each row, seen from what it puts out; rows padded on the right."""
+    out = encoder.model(input_ids=input_ids, attention_mask=attention_mask)
+    same: Bool[Tensor, "batch position"] = (out.last_hidden_state == out.pooler_output[:, None]).all(-1)
+    positions: list[int] = first_position(same).tolist()
+    return positions
+
+
+def as_legacy(encoder: Encoder) -> Encoder:
+    """The same text tower under a config of old, whose `eos_token_id` is 2: it pools the largest id of a text."""
+    tower = copy(encoder.model)  # all but this number stays shared
+    tower.eos_token_id = LEGACY
+    return replace(encoder, model=tower)
+
+
+@torch.inference_mode()
+def _projected(encoder: Encoder, inputs: Sequence[Input], pooling: str, head: nn.Sequential) -> Tensor:
+    ids = [str(i) for i in range(len(inputs))]
+    last = encoder.pool(ids, inputs, [pooling]).values[pooling][-1]  # [item, d_model]
+    vectors: Tensor = head(torch.from_numpy(last))
+    return nn.functional.normalize(vectors, dim=-1)
+
+
+def _tie(whole: Any) -> None:
+    """Equal weights, as one parameter in both places would have."""
+    text, vision = whole.text_model.encoder, whole.vision_model.encoder
+    try:
+        vision.load_state_dict(text.state_dict())
+    except RuntimeError:
+        raise LabError("clip: towers of different depth or width cannot be tied. Choose one of equal towers.") from None
