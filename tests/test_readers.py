@@ -10,7 +10,14 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from tiny import save_image, save_tiny
 from torch import Tensor
-from transformers import AutoModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    BartForConditionalGeneration,
+    MT5ForConditionalGeneration,
+    T5EncoderModel,
+    T5ForConditionalGeneration,
+)
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT, Strategy
@@ -18,6 +25,7 @@ from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.families import FAMILIES
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
 from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextImageReader
+from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForConditionalGeneration
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]
 TEXTUAL = [name for name, family in FAMILIES.items() if family.reads != "image"]
@@ -197,6 +205,43 @@ def test_a_tower_alone_gives_what_it_gives_in_the_whole(root: Path, tmp_path: Pa
         getattr(whole, f"{part}_model").save_pretrained(tmp_path / part)
         alone, inside = load_encoder(str(tmp_path / part)), load_encoder(str(root / "clip text"), part=part)
         assert_array_equal(alone.encode(items, DEFAULT).vectors, inside.encode(items, DEFAULT).vectors)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("t5 encoder", T5EncoderModel),
+        ("t5 encoder", T5ForConditionalGeneration),
+        ("t5 decoder", MT5ForConditionalGeneration),
+        ("bart encoder", BartForConditionalGeneration),
+        ("bart decoder", BartForConditionalGeneration),
+        ("vl-t5", VLT5ForConditionalGeneration),
+        ("vl-bart", VLBartForConditionalGeneration),
+    ],
+)
+def test_a_model_with_another_head_or_without_its_decoder_is_read_too(
+    name: str, kind: Any, tmp_path: Path, root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    save_tiny(tmp_path, kind.config_class.model_type, decoder_start_token_id=3)
+    torch.manual_seed(1)
+    model = kind(AutoConfig.from_pretrained(tmp_path)).eval()
+    model.save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path), part=FAMILIES[name].part)
+    ids = torch.tensor(encoder.tokenize(["red flag"]))
+    arguments = {} if kind is T5EncoderModel else {"decoder_input_ids": ids.roll(1)}  # the end first: our start
+    with torch.inference_mode():
+        out = model(input_ids=ids, **arguments, output_hidden_states=True)
+    field = "decoder_hidden_states" if "decoder" in name else "encoder_hidden_states"
+    expected = out.hidden_states if kind is T5EncoderModel else out[field]
+    assert_allclose(encoder.states(["red flag"]).values, torch.stack(expected), rtol=1e-4, atol=1e-5)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_decoder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    save_tiny(tmp_path, "t5")
+    T5EncoderModel(AutoConfig.from_pretrained(tmp_path)).save_pretrained(tmp_path)
+    with pytest.raises(LabError, match=r"weights are missing, first decoder\.block\.0\..*Save the whole model"):
+        load_encoder(str(tmp_path), part="decoder")
 
 
 def test_the_last_state_is_the_mapped_one_whatever_the_folder_s_config_says(root: Path, tmp_path: Path) -> None:
