@@ -73,7 +73,7 @@ def small(name: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
     case = _case(name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return case.model(case.config(**case.small, **changes)).eval()
+        return case.model(case.config(**{**case.small, **changes})).eval()
 
 
 def full_size(name: str) -> PreTrainedModel:

@@ -50,7 +50,7 @@ def open_to_training(task: Task, tokenizer: Any) -> set[int]:
     return {i for ids in encoded["input_ids"] for i in ids}
 
 
-def row_drift(before: Table, after: Table, kinds: Iterable[str]) -> pd.DataFrame:
+def row_drift(before: Table, after: Float[np.ndarray, "later width"], kinds: Iterable[str]) -> pd.DataFrame:
     """One row a table's row. Columns: kind; cosine of the two; moved, the length of their difference over the first's.
 
     A row of length 0 before has no direction to keep: it is left out.

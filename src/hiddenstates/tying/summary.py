@@ -6,8 +6,10 @@ import pandas as pd
 from transformers import PreTrainedModel
 
 from hiddenstates.tying.audit import audit_tying, embeddings, size
+from hiddenstates.tying.drift import KINDS, by_kind
 from hiddenstates.tying.experiment import NAMES, Runs, perplexities
-from hiddenstates.tying.life import Life, letters
+from hiddenstates.tying.life import Life, letters, traps
+from hiddenstates.tying.scaling import measure_scaling, unread
 
 ROLES = {
     "shared.weight": "shared table",
@@ -50,6 +52,46 @@ def token_tables(models: Mapping[str, PreTrainedModel]) -> pd.DataFrame:
     return pd.DataFrame.from_dict({name: _token_table(m) for name, m in models.items()}, orient="index")
 
 
+def drift_by_kind(drifts: Mapping[str, pd.DataFrame], column: str) -> dict[str, pd.DataFrame]:
+    """By model, `by_kind` of its drift, a row for each kind that any of the models has."""
+    tables = {name: by_kind(drift, column) for name, drift in drifts.items()}
+    found = [kind for kind in KINDS if any(kind in table.index for table in tables.values())]
+    return {name: table.reindex(found) for name, table in tables.items()}
+
+
+def trap_table(lives: Mapping[str, Life]) -> pd.DataFrame:
+    """One row a case and trap: the roles of the places that fall into it."""
+    rows = [
+        {"case": name, "trap": trap, "which": ", ".join(role(place) or place for place in places)}
+        for name, life in lives.items()
+        for trap, places in traps(life).items()
+    ]
+    return pd.DataFrame(rows, columns=["case", "trap", "which"])
+
+
+def reading_table(models: Mapping[str, PreTrainedModel]) -> pd.DataFrame:
+    """One row a model: its factors as measured, and the tables that its forward pass does not read."""
+    rows = {
+        name: {
+            "d_model": model.config.d_model,
+            **vars(measure_scaling(model)),
+            "never read": ", ".join(role(place) or place for place in unread(model)),
+        }
+        for name, model in models.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def spread(runs: Runs) -> dict[str, pd.DataFrame]:
+    """By kind, a row for dev and one for test: value (the mean over the seeds), low and high (their range)."""
+    found: dict[str, pd.DataFrame] = {}
+    for kind in NAMES.values():
+        of_kind = pd.DataFrame([(run.dev, run.test) for (name, _), run in runs.items() if name == kind])
+        rows = {"value": of_kind.mean(), "low": of_kind.min(), "high": of_kind.max()}
+        found[kind] = pd.DataFrame(rows).set_axis(["dev", "test"])
+    return found
+
+
 def beside_published(runs: Runs) -> pd.DataFrame:
     """Ours under the published figures: parameters, and test perplexity (mean of the seeds)."""
     ours: dict[str, float] = {}
@@ -60,6 +102,8 @@ def beside_published(runs: Runs) -> pd.DataFrame:
             f"{kind} perplexity": perplexities(runs)[kind, "test"].mean(),
         }
     table = pd.concat([PUBLISHED, pd.DataFrame(ours, index=["here, countries, LSTM, no dropout"])])
+    counts = [f"{kind} parameters" for kind in NAMES.values()]
+    table[counts] = table[counts].astype("Int64")
     table["parameters saved"] = 1 - table["tied parameters"] / table["untied parameters"]
     table["perplexity changed"] = table["tied perplexity"] / table["untied perplexity"] - 1
     return table
