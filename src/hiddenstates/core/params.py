@@ -119,7 +119,8 @@ class Pretrain(Section):
     """What do CLIP, VL-T5 and VL-BART learn in N epochs?"""
 
     seed: int = 0
-    world: Countries = Countries()
+    countries: int | None = Field(None, ge=20)  # as in the corpus, whatever that is
+    cities: int = Field(2000, ge=0, le=30000)
     shares: Shares = Shares()  # of the countries that the corpus does not ask about
     pieces: int = Field(4000, ge=600)  # entries of each vocabulary, before the extra ids
     epochs: int = Field(30, ge=1)
@@ -132,8 +133,8 @@ class Tying(Section):
     """Which embeddings are one and the same tensor, before and after pretraining?"""
 
     least: int = Field(2, ge=1)  # a rarer word of the language models' text is unknown
-    width: int = Field(64, ge=2)  # of a word's vector, and of the LSTM
-    epochs: int = Field(12, ge=1)  # the best one on dev is kept
+    width: int = Field(96, ge=2)  # of a word's vector, and of the LSTM
+    epochs: int = Field(10, ge=1)  # the best one on dev is kept
     learning_rate: float = Field(0.01, gt=0)  # falls to nothing over the epochs
     seeds: int = Field(3, ge=2)  # pairs of a tied and an untied language model
     seed: int = 0  # the first of them; shares out the entities that no query asks about
