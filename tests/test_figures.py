@@ -20,6 +20,7 @@ STEPS = pd.DataFrame(
     {"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=pd.MultiIndex.from_product([["named"], ["default", "chosen"]])
 )
 POINTS = pd.DataFrame({"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=["2/mean", "1/max"])
+LETTERS = pd.DataFrame({"made": ["A", "B"], "reloaded": ["A", "B?"]}, index=["encoder", "decoder"])
 ESTIMATES = {"a": GAINS.rename(columns={"difference": "value"}), "b": GAINS.rename(columns={"difference": "value"})}
 
 
@@ -38,6 +39,7 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "scatter": lambda _: figures.scatter(POINTS, {"chosen": "1/max", "default": "2/mean"}, "mrr@10"),
     "estimates": lambda _: figures.estimates(ESTIMATES, "F1", "state"),
     "bars": lambda _: figures.bars(GRID, "passages"),
+    "lettered": lambda _: figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor"),
     "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
 }
 
@@ -66,6 +68,13 @@ def test_a_heat_map_frames_its_best_cell_if_asked_and_hides_what_is_left_over() 
     assert [text.get_text() for text in axes[0].texts] == [".10", ".90", ".50", ".20"]
     assert [ax.axison for ax in axes] == [True] * 4 + [False] * 2
     assert not any(ax.patches for ax in figures.heatmaps(tables, "mrr@10", "state", "pool").axes)
+
+
+def test_letters_stand_in_the_rows_of_all_panels_and_a_mark_is_red() -> None:
+    left, right = figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor").axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["encoder", "decoder", "head"]
+    assert [text.get_text() for text in right.texts] == ["A", "A", "", "", "B", "B?"]
+    assert [text.get_text() for text in left.texts if text.get_color() == figures.ACCENT] == ["B?"]
 
 
 def test_differences_read_from_top_to_bottom_and_red_is_real() -> None:
