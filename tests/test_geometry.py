@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hiddenstates.encoding.geometry import alignment, crowding, lengths
+from hiddenstates.encoding.geometry import alignment, crowding, lengths, nearest_alone, units
 
 RANDOM = np.random.default_rng(0)
 
@@ -51,3 +51,13 @@ def test_alignment_by_hand() -> None:
     found = alignment(states([[2, 0], [0, 0]], [[0, 9], [0, 5]], [[1, 1], [1, 1]]))
     assert found[0, 1] == pytest.approx(1)
     assert list(found[2]) == [0, 0, 0]
+
+
+def test_units_by_hand() -> None:
+    assert_allclose(units(states([3, 4], [0, -2], [0, 0])), [[0.6, 0.8], [0, -1], [0, 0]], rtol=1e-6)
+
+
+def test_only_the_right_item_alone_is_found() -> None:
+    items = states([1, 0], [0, 1], [0, 1])
+    queries = states([2, 1], [2, 1], [1, 2], [1, 1])  # nearest: item 0; item 0; items 1 and 2; all three
+    assert nearest_alone(queries, items, np.array([0, 1, 1, 0])).tolist() == [True, False, False, False]

@@ -1,9 +1,10 @@
 """What a space of vectors looks like before any question is asked of it."""
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
 
 States = Float32[np.ndarray, "layer item d_model"]
+Vectors = Float32[np.ndarray, "item width"]
 PAIRS = 10_000
 
 
@@ -21,8 +22,7 @@ def crowding(states: States, seed: int = 0) -> Float[np.ndarray, " layer"]:
     random = np.random.default_rng(seed)
     first = random.integers(n, size=PAIRS)
     second = (first + random.integers(1, n, size=PAIRS)) % n
-    units = states / np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
-    return np.array([np.einsum("nd,nd->n", layer[first], layer[second]).mean() for layer in units])
+    return np.array([np.einsum("nd,nd->n", layer[first], layer[second]).mean() for layer in map(units, states)])
 
 
 def alignment(states: States) -> Float[np.ndarray, "layer layer"]:
@@ -31,3 +31,18 @@ def alignment(states: States) -> Float[np.ndarray, "layer layer"]:
     cross = np.array([[np.linalg.norm(a.T @ b) ** 2 for b in centred] for a in centred])
     own = np.sqrt(np.maximum(np.diag(cross), np.finfo(np.float64).tiny))
     return cross / np.outer(own, own)
+
+
+def units(vectors: Vectors) -> Vectors:
+    """Each vector at length 1; the zero vector stays."""
+    scale = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(scale > 0, scale, 1)
+
+
+def nearest_alone(
+    queries: Float32[np.ndarray, "query width"], items: Vectors, right: Int[np.ndarray, " query"]
+) -> Bool[np.ndarray, " query"]:
+    """Whether no item but the right one has so large an inner product with the query. A tie is not found."""
+    scores = queries @ items.T  # [query, item]
+    own = scores[np.arange(len(scores)), right]
+    return (scores >= own[:, None]).sum(1) == 1
