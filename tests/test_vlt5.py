@@ -68,3 +68,15 @@ def test_padding_left_or_right_changes_nothing(left: int, right: int) -> None:
     ]  # the words, and the boxes at the end
     alone, together = (encoder(ids, **boxes()).last_hidden_state for ids in (IDS, padded))
     torch.testing.assert_close(together[:, kept], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_its_first_weights_are_spread_as_t5s() -> None:
+    """transformers takes the parts of a class that is not its own for initialized, and leaves their spread at 1."""
+    torch.manual_seed(0)
+    config = VLT5Config(vocab_size=300, d_model=64, d_kv=16, d_ff=256, num_layers=1, num_heads=4, feat_dim=16)
+    encoder = VLT5ForConditionalGeneration(config).encoder
+    attention, dense = encoder.block[0].layer[0].SelfAttention, encoder.block[0].layer[1].DenseReluDense
+    assert attention.q.weight.std().item() == pytest.approx((64 * 16) ** -0.5, rel=0.05)
+    assert attention.v.weight.std().item() == pytest.approx(64**-0.5, rel=0.05)
+    assert dense.wo.weight.std().item() == pytest.approx(256**-0.5, rel=0.05)
+    assert encoder.visual_embedding.feat_embedding[0].weight.std().item() == pytest.approx(16**-0.5, rel=0.05)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 from transformers import T5ForConditionalGeneration, T5Model
 from transformers.masking_utils import create_bidirectional_mask
@@ -28,6 +28,18 @@ class VLT5Encoder(T5Stack):
         super().__init__(config)
         self.visual_embedding = VisualEmbedding(config, lambda: T5LayerNorm(config.d_model, config.layer_norm_epsilon))
         self.post_init()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Of a class that is not its own, transformers takes an attention, which has weights in its parts only, for one
+        that has its first weights, leaves out T5's rule for them, and gives them a spread of 1."""
+        return False
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """By T5's rule: a linear layer's weights spread by the inverse root of its inputs."""
+        super()._init_weights(module)  # type: ignore[no-untyped-call]
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=self.config.initializer_factor * module.in_features**-0.5)
 
     @merge_with_config_defaults  # type: ignore[untyped-decorator]
     @capture_outputs  # type: ignore[untyped-decorator]
