@@ -6,7 +6,7 @@ from tiny import tiny_model
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.families import FAMILIES, Family, State, family_of
+from hiddenstates.encoding.families import FAMILIES, Family, State, family_of, overview
 
 MEMBERS = [
     pytest.param(family, kind, id=f"{kind} {family.part}".strip())
@@ -34,7 +34,7 @@ def seen(family: Family, kind: str) -> tuple[list[tuple[State, Tensor]], dict[st
     for path, module in whole.named_modules():
         module.register_forward_hook(keep(path))
     model = whole.get_submodule(family.members[kind])
-    states = family.state_map(kind, len(model.get_submodule(family.layers)))
+    states = family.states(len(model.get_submodule(family.layers)), family.members[kind])
     with torch.inference_mode():
         hidden = model(**INPUTS[family.reads], output_hidden_states=True)[family.output]
     norms = {path for path, module in whole.named_modules() if type(module).__name__.endswith("LayerNorm")}
@@ -77,7 +77,8 @@ def test_a_state_is_the_output_of_the_norm_that_its_entry_names_or_of_none(famil
     ],
 )
 def test_paths_count_from_the_whole_model(kind: str, part: str, paths: list[str]) -> None:
-    assert [state.module for state in family_of(kind, part).state_map(kind, 2)] == paths
+    family = family_of(kind, part)
+    assert [state.module for state in family.states(2, family.members[kind])] == paths
 
 
 def test_a_part_of_a_model_type_is_in_one_family_only() -> None:
@@ -115,3 +116,20 @@ def test_a_family_is_found_by_type_and_part(kind: str, part: str | None, name: s
 def test_what_is_in_no_family_is_refused(kind: str, part: str | None, message: str) -> None:
     with pytest.raises(LabError, match=message):
         family_of(kind, part)
+
+
+def test_the_overview_has_a_row_a_family() -> None:
+    rows = {row["family"]: row for row in overview()}
+    assert list(rows) == list(FAMILIES)
+    assert rows["t5 encoder"] == {
+        "family": "t5 encoder",
+        "model types": "t5, mt5",
+        "part": "encoder",
+        "reads": "text",
+        "state 0": "embed_tokens",
+        "state 0: after norm": "none",
+        "state i": "block.{i}",
+        "state i: after norm": "none",
+        "last state": "final_layer_norm",
+        "last state: after norm": "final_layer_norm",
+    }

@@ -21,10 +21,11 @@ from transformers import (
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT, Strategy
+from hiddenstates.encoding.boxes import TextImageReader
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.families import FAMILIES
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
-from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextImageReader
+from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
 from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForConditionalGeneration
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]
@@ -145,6 +146,18 @@ def test_nothing_in_nothing_out(encoders: dict[str, Encoder], name: str) -> None
     assert encoders[name].encode([], Strategy.parse("concat(0,1)/mean")).vectors.shape == (0, 64)
     with pytest.raises(LabError, match=r"states: no inputs\. Give at least one"):
         encoders[name].states([])
+
+
+@pytest.mark.parametrize("name", ["bert", "vl-t5"])
+def test_a_text_of_no_tokens_is_refused(
+    encoders: dict[str, Encoder], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = encoders[name].tokenizer.backend_tokenizer.encode
+    monkeypatch.setattr(
+        TextReader, "tokenize", lambda _, texts: [plain(t, add_special_tokens=False).ids for t in texts]
+    )
+    with pytest.raises(LabError, match=r"text '' has no tokens, so no hidden states\. Leave it out"):
+        encoders[name].encode(["bern", ""], DEFAULT)
 
 
 @every_family

@@ -1,1 +1,1 @@
-"""From texts to hidden states, and from hidden states to embeddings."""
+"""From texts and images to hidden states, and from hidden states to embeddings."""

@@ -1,9 +1,12 @@
-"""Boxes without a detector: the patches of a frozen CLIP vision model, each with its feature and its place."""
+"""Boxes without a detector: the patches of a frozen CLIP vision model, each with its feature and its place.
+
+And what reads them, beside a text, for VL-T5 and VL-BART.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,6 +15,7 @@ from torch import Tensor
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.models import load_config, load_image_processor, load_model
+from hiddenstates.encoding.readers import Batch, Input, Row, TextImage, TextReader
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,45 @@ class GridBoxes:
         edges = torch.arange(self.side + 1) / self.side
         y, x = torch.meshgrid(torch.arange(self.side), torch.arange(self.side), indexing="ij")
         return torch.stack([edges[x], edges[x + 1], edges[y], edges[y + 1]], -1).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class TextImageReader:
+    """Reads texts, some with an image, whose boxes come after the text. boxes: None if the model came without them."""
+
+    text: TextReader
+    boxes: GridBoxes | None
+    kinds: ClassVar[tuple[type, ...]] = (str, TextImage)
+
+    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+        return [TextImage(text, image) for text, image in zip(texts, images, strict=True)]
+
+    def rows(self, inputs: Sequence[Any]) -> list[Row]:
+        pairs = [value if isinstance(value, TextImage) else TextImage(value) for value in inputs]
+        texts = self.text.rows([pair.text for pair in pairs])
+        return [self._row(row, pair.image) for row, pair in zip(texts, pairs, strict=True)]
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        text = self.text.batch(rows)
+        images = list(dict.fromkeys(row.image for row in rows if row.image))
+        if not images or self.boxes is None:
+            return text
+        features = self.boxes.features(images)  # [image, box, feat_dim]
+        chosen = [images.index(row.image) if row.image else 0 for row in rows]
+        seen = torch.tensor([[row.image is not None] for row in rows]).expand(-1, features.shape[1])  # [batch, box]
+        boxes = {
+            "vis_feats": features[chosen],
+            "vis_pos": self.boxes.places().expand(len(rows), -1, -1),
+            "vis_attention_mask": seen.long(),
+        }
+        return Batch({**text.arguments, **boxes}, torch.cat([text.mask, seen], 1), text.eos)
+
+    def _row(self, text: Row, image: Path | None) -> Row:
+        if image is None:
+            return text
+        if self.boxes is None:
+            raise LabError(f"{image}: this model came without a vision/ folder to make boxes. Read the text alone.")
+        return Row(text.tokens, image, self.boxes.side**2)
 
 
 def load_boxes(folder: Path, feat_dim: int) -> GridBoxes | None:

@@ -14,6 +14,7 @@ from hiddenstates.encoding.whitening import Whitening
 
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
+    from hiddenstates.encoding.readers import Input
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Choice:
             )
         return states.embed(self.strategy, self.whitening)
 
-    def encode(self, encoder: "Encoder", texts: Sequence[str], ids: Sequence[str] | None = None) -> Embeddings:
-        """The embedding of each text. Refuses another model than the choice was made for."""
-        names = [str(i) for i in range(len(texts))] if ids is None else ids
-        return self.embed(encoder.pool(names, texts, [self.strategy.pool]))
+    def encode(self, encoder: "Encoder", inputs: "Sequence[Input]", ids: Sequence[str] | None = None) -> Embeddings:
+        """The embedding of each input. Refuses another model than the choice was made for."""
+        names = [str(i) for i in range(len(inputs))] if ids is None else ids
+        return self.embed(encoder.pool(names, inputs, [self.strategy.pool]))
 
     def save(self, folder: Path) -> None:
         """choice.json; with a whitening, whitening.safetensors and its hash."""

@@ -17,13 +17,13 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.families import Family, StateMap, family_of
 from hiddenstates.encoding.linear import pack
+from hiddenstates.encoding.loading import load_reader
 from hiddenstates.encoding.models import fingerprint, load_config, load_model, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
-from hiddenstates.encoding.prepared import compacted, moved_back
 from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
-from hiddenstates.encoding.reading import make_reader
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.tokenised import compacted, moved_back
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -144,9 +144,10 @@ def encoder_of(name: str, whole: Any, folder: Path, part: str, max_tokens: int, 
     """A part of a model that was loaded from the folder, as an encoder; the part's linear layers are packed."""
     kind = whole.config.model_type
     family = family_of(kind, part)
-    model = whole.get_submodule(family.members[kind])
-    state_map = family.state_map(kind, len(model.get_submodule(family.layers)))
-    reader = make_reader(family, folder, model, max_tokens)
+    root = family.members[kind]
+    model = whole.get_submodule(root)
+    state_map = family.states(len(model.get_submodule(family.layers)), root)
+    reader = load_reader(family, folder, model, max_tokens)
     packed = pack(model, getattr(torch, dtype))
     return Encoder(name, packed, family, reader, state_map, fingerprint(folder, part, dtype))
 

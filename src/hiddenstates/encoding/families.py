@@ -66,11 +66,10 @@ class Family:
         """Path of the list of layers."""
         return self.layer.module.removesuffix(".{i}")
 
-    def state_map(self, model_type: str, n_layers: int) -> StateMap:
-        """One entry a hidden state: `n_layers` + 1 of them."""
-        root = self.members[model_type]
-        states = [self.embeddings.at(root), *(self.layer.at(root, i) for i in range(n_layers))]
-        return (*states[:-1], self.last.at(root)) if self.last else tuple(states)
+    def states(self, n_layers: int, root: str = "") -> StateMap:
+        """One entry a hidden state, `n_layers` + 1 of them; `root` is the path of the part that runs."""
+        made = [self.embeddings.at(root), *(self.layer.at(root, i) for i in range(n_layers))]
+        return (*made[:-1], self.last.at(root)) if self.last else tuple(made)
 
 
 FAMILIES = {
@@ -190,3 +189,15 @@ def family_of(model_type: str, part: str | None = None) -> Family:
         way = f"Choose {choices}." if choices else "It is not in parts: leave it out."
         raise LabError(f"a model of type {model_type!r} has no part {part!r}. {way}")
     return next(iter(parts.values())) if part is None else parts[part]
+
+
+def overview() -> list[dict[str, str]]:
+    """One row a family: its members, its part, what it reads, and what makes its hidden states."""
+    rows = []
+    for name, family in FAMILIES.items():
+        last = family.last or family.layer
+        row = {"family": name, "model types": ", ".join(family.members), "part": family.part, "reads": family.reads}
+        for when, state in {"state 0": family.embeddings, "state i": family.layer, "last state": last}.items():
+            row |= {when: state.module, f"{when}: after norm": state.norm or "none"}
+        rows.append(row)
+    return rows

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
-from hiddenstates.encoding.boxes import GridBoxes
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,12 @@ class Reader(Protocol):
 class TextReader:
     """Reads texts.
 
+    A decoder reads the text shifted right by one while its encoder reads all of it, as BartForSequenceClassification
+    does. Its position i lines up with position i of the text, at which it has read the text before i.
+
     eos_id:     the token that ends a text, for the pooling `eos`
     max_tokens: a longer text is cut there
-    start_id:   for a decoder: it reads the text shifted right by one, this token first. None: no decoder
+    start_id:   the token that a decoder reads first; None for an encoder
     """
 
     tokenizer: Any
@@ -95,7 +97,10 @@ class TextReader:
         return texts
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        return [Row(tokens) for tokens in self.tokenize(inputs)]
+        tokens = self.tokenize(inputs)
+        if [] in tokens:
+            raise LabError(f"text {inputs[tokens.index([])]!r} has no tokens, so no hidden states. Leave it out.")
+        return [Row(ids) for ids in tokens]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, cut to `max_tokens`."""
@@ -134,47 +139,6 @@ class ImageReader:
         pictures = [read_image(row.image) for row in rows if row.image]
         pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"]
         return Batch({"pixel_values": pixels}, torch.ones(len(rows), self.places, dtype=torch.bool), None)
-
-
-@dataclass(frozen=True)
-class TextImageReader:
-    """Reads texts, some with an image, whose boxes come after the text. boxes: None if the model came without them."""
-
-    text: TextReader
-    boxes: GridBoxes | None
-    kinds: ClassVar[tuple[type, ...]] = (str, TextImage)
-
-    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
-        return [TextImage(text, image) for text, image in zip(texts, images, strict=True)]
-
-    def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        pairs = [value if isinstance(value, TextImage) else TextImage(value) for value in inputs]
-        tokens = self.text.tokenize([pair.text for pair in pairs])
-        return [self._row(pair, ids) for pair, ids in zip(pairs, tokens, strict=True)]
-
-    def batch(self, rows: Sequence[Row]) -> Batch:
-        text = self.text.batch(rows)
-        images = list(dict.fromkeys(row.image for row in rows if row.image))
-        if not images or self.boxes is None:
-            return text
-        features = self.boxes.features(images)  # [image, box, feat_dim]
-        chosen = [images.index(row.image) if row.image else 0 for row in rows]
-        seen = torch.tensor([[row.image is not None] for row in rows]).expand(-1, features.shape[1])  # [batch, box]
-        boxes = {
-            "vis_feats": features[chosen],
-            "vis_pos": self.boxes.places().expand(len(rows), -1, -1),
-            "vis_attention_mask": seen.long(),
-        }
-        return Batch({**text.arguments, **boxes}, torch.cat([text.mask, seen], 1), text.eos)
-
-    def _row(self, pair: TextImage, tokens: list[int]) -> Row:
-        if pair.image is None:
-            return Row(tokens)
-        if self.boxes is None:
-            raise LabError(
-                f"{pair.image}: this model came without a vision/ folder to make boxes. Read the text alone."
-            )
-        return Row(tokens, pair.image, self.boxes.side**2)
 
 
 def padded(rows: Sequence[list[int]], pad: int) -> tuple[Int[Tensor, "batch position"], Bool[Tensor, "batch position"]]:

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.boxes import load_boxes
+from hiddenstates.encoding.boxes import TextImageReader, load_boxes
 from hiddenstates.encoding.families import Family
 from hiddenstates.encoding.models import load_image_processor, load_tokenizer
-from hiddenstates.encoding.readers import ImageReader, Reader, TextImageReader, TextReader
+from hiddenstates.encoding.readers import ImageReader, Reader, TextReader
 
 
-def make_reader(family: Family, folder: Path, model: Any, max_tokens: int) -> Reader:
+def load_reader(family: Family, folder: Path, model: Any, max_tokens: int) -> Reader:
     """What reads the inputs of the model, a module that runs `family`."""
     if family.reads == "image":
         places = model.get_submodule(family.positions).num_embeddings
