@@ -36,7 +36,12 @@ def test_t5_stays_tied_when_asked_to_untie(name: str) -> None:
     assert "lm_head.weight" in life.traps(found)["asked to untie, stays tied"]
 
 
-def test_and_only_drops_its_scaling() -> None:
+def test_vl_bart_refuses_to_untie() -> None:
+    with pytest.raises(LabError, match=r"vlbart: .* so it must stay tied\."):
+        small("VL-BART", **UNTIED)
+
+
+def test_t5_asked_to_untie_only_drops_its_scaling() -> None:
     ids = torch.tensor([[5, 7, 9]])
     logits = [small("T5", **changes)(input_ids=ids, decoder_input_ids=ids).logits for changes in ({}, UNTIED)]
     torch.testing.assert_close(logits[1], logits[0] * 4)  # √16

@@ -10,10 +10,13 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from hiddenstates import multimodal  # noqa: F401  registers VL-T5 and VL-BART
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+
+disable_progress_bar()  # weights load in a moment
 
 EPOCHS = ("untrained", "trained")
 KINDS = ("special", "word", "word, held out", "extra id", "visual id", "no token")
@@ -40,8 +43,10 @@ def kinds(tokenizer: Any, rows: int, read: Collection[int]) -> list[str]:
 
 
 def open_to_training(task: Task, tokenizer: Any) -> set[int]:
-    """The tokens of what training may read: passages about entities that no dev or test query asks about, and the
-    train queries. Those that occur elsewhere only are held out."""
+    """The tokens of what training may read. Those that occur elsewhere only are held out.
+
+    It may read the passages about entities that no dev or test query asks about, and the train queries.
+    """
     asked = list(zip(task.queries["entity"][:], task.queries["split"][:], task.queries["text"][:], strict=True))
     held_out = {entity for entity, split, _ in asked if split != "train"}
     about = zip(task.kb.passages["entity"][:], task.kb.texts(), strict=True)

@@ -16,6 +16,8 @@ from transformers.utils import logging
 from hiddenstates.core.errors import LabError
 from hiddenstates.tying.audit import embeddings, groups
 
+logging.disable_progress_bar()  # small models are written and read in a moment
+
 MOMENTS = ("made", "resized", "reloaded")
 
 

@@ -1,6 +1,6 @@
 """What the audit and the experiment say, as tables and sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from transformers import PreTrainedModel
@@ -62,7 +62,7 @@ def drift_by_kind(drifts: Mapping[str, pd.DataFrame], column: str) -> dict[str, 
 def trap_table(lives: Mapping[str, Life]) -> pd.DataFrame:
     """One row a case and trap: the roles of the places that fall into it."""
     rows = [
-        {"case": name, "trap": trap, "which": ", ".join(role(place) or place for place in places)}
+        {"case": name, "trap": trap, "which": _roles(places)}
         for name, life in lives.items()
         for trap, places in traps(life).items()
     ]
@@ -75,7 +75,7 @@ def reading_table(models: Mapping[str, PreTrainedModel]) -> pd.DataFrame:
         name: {
             "d_model": model.config.d_model,
             **vars(measure_scaling(model)),
-            "never read": ", ".join(role(place) or place for place in unread(model)),
+            "never read": _roles(unread(model)),
         }
         for name, model in models.items()
     }
@@ -121,17 +121,20 @@ def verdict(runs: Runs) -> str:
     return f"the tied language model has {saved:.0%} fewer parameters and is {said} ({mean:+.3f} on average)"
 
 
+def _roles(places: Iterable[str]) -> str:
+    return ", ".join(role(place) or place for place in places)
+
+
 def _token_table(model: PreTrainedModel) -> dict[str, object]:
     found = embeddings(model)
     table = found[found["object"] == found["object"].iloc[0]]
     rows, width = table["shape"].iloc[0]
-    held = [role(place) or place for place in table.index]
     parameters, number = size(table)
     return {
         "table": f"{rows} × {width}",
         "parameters": parameters,
         "MB": number / 1e6,
-        "held by": ", ".join(held),
-        "one by one": parameters * len(held),
+        "held by": _roles(table.index),
+        "one by one": parameters * len(table),
         "of the model": parameters / size(audit_tying(model))[0],
     }
