@@ -3,6 +3,8 @@
 import hashlib
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
 from hiddenstates.core.errors import LabError
@@ -86,7 +88,8 @@ def load_model(folder: Path, unseen: tuple[str, ...] = ()) -> Any:
 
     unseen: prefixes of weights that may be missing; for any other, transformers would make up random numbers
     """
-    model, report = _load(AutoModel, folder, use_safetensors=True, output_loading_info=True)
+    with _quiet():  # what is missing is judged below
+        model, report = _load(AutoModel, folder, use_safetensors=True, output_loading_info=True)
     random = sorted(key for key in report["missing_keys"] if not key.startswith(unseen))
     if random:
         raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
@@ -107,6 +110,17 @@ def load_tokenizer(folder: Path) -> Any:
 def load_image_processor(folder: Path) -> Any:
     """What makes pixel values of a picture, as the model was trained on; with Pillow, torchvision or not."""
     return _load(AutoImageProcessor, folder, backend="pil")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the table of weights that transformers prints."""
+    before = get_verbosity()
+    set_verbosity_error()
+    try:
+        yield
+    finally:
+        set_verbosity(before)
 
 
 def _load(kind: Any, folder: Path, **options: Any) -> Any:
