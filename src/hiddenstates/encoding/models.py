@@ -42,16 +42,19 @@ BUNDLES = {
 }
 
 
-def model_folder(name: str, revision: str | None) -> Path:
+def model_folder(name: str, revision: str | None, weights: bool = True) -> Path:
     """The folder that holds the model's files.
 
     name:     a key of `BUNDLES`, a local folder (absolute, or from the repository's root), or a hub name
     revision: the commit to load of a hub name; the other two need none
+    weights:  whether they are needed; without, a hub's are not fetched
     """
+    checked = _with_weights if weights else Path
+    wanted = [pattern for pattern in READ if weights or pattern != "*.safetensors"]
     if name in BUNDLES:
         return _unpacked(name, BUNDLES[name])
     if (ROOT / name).is_dir():
-        return _with_weights(ROOT / name)
+        return checked(ROOT / name)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise LabError(f"model {name!r}: no such folder, and no hub name of the form owner/name.")
     if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
@@ -60,7 +63,7 @@ def model_folder(name: str, revision: str | None) -> Path:
             "Give the 40 hex digits of a commit: a branch or a tag can move."
         )
     try:
-        return _with_weights(Path(snapshot_download(name, revision=revision, allow_patterns=list(READ))))
+        return checked(Path(snapshot_download(name, revision=revision, allow_patterns=wanted)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise LabError(
             f"model {name} at {revision} could not be fetched ({type(error).__name__}). "

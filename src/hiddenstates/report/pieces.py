@@ -1,0 +1,110 @@
+"""What pieces cost: does the rank at which an entity is found go with what the tokenizer makes of its name?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from hiddenstates.core.data import Task
+from hiddenstates.core.relevance import Qrels, Run
+from hiddenstates.report.significance import LEVEL, interval, resamples
+from hiddenstates.retrieval.measures import evaluate
+
+Values = Float64[np.ndarray, " query"]
+Weights = Float64[np.ndarray, "draw query"]
+
+
+def names_of(task: Task) -> pd.Series:
+    """By query, the name of what it should find: the title of the first of its best passages."""
+    titles = dict(zip(task.kb.ids, task.kb.passages["title"][:], strict=True))
+    best = {query: max(grades, key=grades.__getitem__) for query, grades in task.qrels.rows.items() if grades}
+    return pd.Series({query: titles[passage] for query, passage in best.items()}, dtype=str)
+
+
+def ranks(run: Run, qrels: Qrels) -> pd.Series:
+    """By query, the rank of the first relevant passage; one more than the run's depth where it holds none."""
+    depth = max((len(row) for row in run.rows.values()), default=0)
+    reciprocal = evaluate(run, qrels, [f"mrr@{max(depth, 1)}"]).iloc[:, 0]
+    return (1 / reciprocal.where(reciprocal > 0, 1 / (depth + 1))).round()
+
+
+def correlations(runs: Mapping[str, Run], task: Task, counts: pd.Series, seed: int) -> pd.DataFrame:
+    """Spearman's correlation of rank and count in each query set: one row (set, run), columns n, value, low, high.
+
+    counts: by query, such as the pieces of its name. A value above 0: the more, the later it is found. The 95%
+    interval draws clusters of queries. Sets in which all counts are equal say nothing and are left out.
+    """
+    rows = {}
+    for name in task.sets:
+        part = task.select(set=name)
+        given = counts[part.queries["id"][:]].to_numpy(float)
+        if len(set(given)) > 1:
+            weights = resamples(part.clusters(), seed)
+            for system, run in runs.items():
+                rows[name, system] = _row(ranks(run, part.qrels)[part.queries["id"][:]].to_numpy(float), given, weights)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "value", "low", "high"])
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["set", "run"])
+    return table.astype({"n": int})
+
+
+def spearman(first: Values, second: Values, weights: Weights) -> Float64[np.ndarray, " draw"]:
+    """Spearman's correlation of the items, each as often as it is drawn; 0 where either is constant."""
+    ours, theirs = (_mid_ranks(values, weights) for values in (first, second))
+    shares = weights / weights.sum(1, keepdims=True)
+    ours, theirs = (ranked - (shares * ranked).sum(1, keepdims=True) for ranked in (ours, theirs))
+    scale = np.sqrt((shares * ours**2).sum(1) * (shares * theirs**2).sum(1))
+    return np.divide((shares * ours * theirs).sum(1), scale, out=np.zeros(len(weights)), where=scale > 1e-9)
+
+
+def _row(found: Values, given: Values, weights: Weights) -> tuple[int, float, float, float]:
+    value = float(spearman(found, given, np.ones((1, len(given))))[0])
+    low, high = np.quantile(spearman(found, given, weights), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return len(given), value, float(low), float(high)
+
+
+def _mid_ranks(values: Values, weights: Weights) -> Weights:
+    """The rank of each item in each draw; equal values share the middle of their places."""
+    _, codes = np.unique(values, return_inverse=True)
+    taken = weights @ np.eye(codes.max() + 1)[codes]  # [draw, level]
+    middle: Weights = (taken.cumsum(1) - taken / 2)[:, codes]
+    return middle
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Bare names as questions. table: one row a question, named q0, q1, …; qrels: all passages of the entity count."""
+
+    table: pd.DataFrame
+    qrels: Qrels
+
+
+def ask_names(task: Task, spellings: pd.DataFrame, each: int, seed: int) -> Asked:
+    """At most `each` names of every script, of entities that have passages, none of them the English title.
+
+    spellings: columns entity, name, script
+    """
+    passages: dict[str, list[str]] = {}
+    titles: dict[str, str] = {}
+    columns = (task.kb.passages[column][:] for column in ("id", "entity", "title"))
+    for passage, entity, title in zip(*columns, strict=True):
+        passages.setdefault(entity, []).append(passage)
+        titles[entity] = title
+    known = spellings[spellings["entity"].isin(passages.keys())].drop_duplicates("name")
+    other = known[known["name"].str.casefold() != known["entity"].map(titles).str.casefold()]
+    drawn = other.sample(frac=1, random_state=seed).groupby("script").head(each).sort_index()
+    table = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
+    relevant = {q: dict.fromkeys(passages[entity], 1.0) for q, entity in zip(table.index, table["entity"], strict=True)}
+    return Asked(table, Qrels(relevant))
+
+
+def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed: int) -> pd.DataFrame:
+    """The mean of a measure over the questions of each kind: one row a kind, columns n, value, low, high (95%)."""
+    owners = pd.Series(list(entities), index=values.index)
+    rows = {}
+    for kind in sorted(kinds.unique()):
+        chosen = kinds == kind
+        low, high = interval(values[chosen], {"entity": list(owners[chosen])}, seed)
+        rows[kind] = (int(chosen.sum()), float(values[chosen].mean()), low, high)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["n", "value", "low", "high"])
