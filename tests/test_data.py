@@ -49,6 +49,15 @@ def test_select(tmp_path: Path, set_: str | None, split: str | None, ids: list[s
     assert len(part.kb.passages) == 3
 
 
+def test_a_task_within_some_items_asks_only_for_what_is_there(tmp_path: Path) -> None:
+    part = task(tmp_path).within(passages=["p1", "p2"], queries=["q2", "q1", "q0"])
+    assert part.kb.ids == ["p1", "p2"]
+    assert part.queries["id"][:] == ["q1", "q2"]  # what q0 should find is not there
+    assert part.qrels == Qrels({"q1": {"p1": 0.0}, "q2": {"p1": 1.0}})
+    whole = task(tmp_path).within(["p0", "p1", "p2"], ["q0", "q1", "q2"])
+    assert (whole.kb.ids, whole.queries["id"][:], whole.qrels) == (["p0", "p1", "p2"], ["q0", "q1", "q2"], QRELS)
+
+
 def test_sets_come_in_the_order_of_the_queries(tmp_path: Path) -> None:
     assert task(tmp_path).sets == ["named", "alias"]
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +82,18 @@ class Task:
         ]
         queries = self.queries.select(wanted)
         return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
+
+    def within(self, passages: Collection[str], queries: Collection[str]) -> "Task":
+        """The same task with only these passages and queries; without a query that then has nothing to find."""
+        wanted = set(passages)
+        kept = self.kb.passages.select([i for i, id in enumerate(self.kb.ids) if id in wanted])
+        ids = set(kept["id"][:])
+        qrels = {q: {p: g for p, g in self.qrels[q].items() if p in ids} for q in queries}
+        asked = [i for i, id in enumerate(self.queries["id"][:]) if qrels.get(id)]
+        found = self.queries.select(asked)
+        return replace(
+            self, kb=replace(self.kb, passages=kept), queries=found, qrels=Qrels(qrels).select(found["id"][:])
+        )
 
     def clusters(self) -> dict[str, list[str]]:
         """Queries that are not independent, by what they share: their entity (else none), and their template."""
