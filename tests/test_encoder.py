@@ -6,7 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sentence_transformers import SentenceTransformer
-from tiny import VOCABULARY, save_tiny, save_tokenizer, tiny_model
+from tiny import VOCABULARY, save_image, save_tiny, save_tokenizer, tiny_model
 from transformers import AutoModel, AutoTokenizer
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
@@ -104,10 +104,13 @@ def test_a_long_text_is_cut(tiny: Encoder, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "longest"), [("bert", 40), ("roberta", 38), ("mpnet", 38), ("distilbert", 40)])
+@pytest.mark.parametrize(
+    ("kind", "longest"),
+    [("bert", 40), ("roberta", 38), ("mpnet", 38), ("distilbert", 40), ("bart", 40), ("clip", 40), ("t5", 8192)],
+)
 def test_a_text_is_cut_where_the_model_has_no_more_positions(tmp_path: Path, kind: str, longest: int) -> None:
     encoder = load_encoder(str(save_tiny(tmp_path, kind)), max_tokens=8192)
-    assert encoder.max_tokens == longest  # the first two of RoBERTa's 40 positions are the padding's
+    assert encoder.max_tokens == longest  # the first two of RoBERTa's 40 are the padding's, T5 has none
     assert encoder.encode(["the " * 60], DEFAULT).vectors.shape == (1, 32)
 
 
@@ -131,6 +134,20 @@ def test_a_task_is_pooled_in_its_own_order(tiny: Encoder, tmp_path: Path) -> Non
     assert (states.passages.ids, states.queries.ids) == ([f"p{i}" for i in range(5)], ["q1", "q0"])
     alone = POOLINGS["mean"](tiny.states([f"the {TEXTS[4]}"])).numpy()[:, 0]
     assert_allclose(states.passages.values["mean"][:, 4], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_task_is_read_as_the_encoder_reads(tmp_path: Path) -> None:
+    names = [save_image(tmp_path / f"{i}.png", seed=i).name for i in range(3)]
+    rows = [{"id": f"p{i}", "text": "red", "image": names[i]} for i in range(2)]
+    passages, queries = table(rows, PASSAGE_COLUMNS), table([{"id": "q0", "image": names[2]}], QUERY_COLUMNS)
+    task = Task(KnowledgeBase(passages, tmp_path, "r"), queries, Qrels({"q0": {"p1": 1}}))
+    vision = load_encoder(str(save_tiny(tmp_path / "clip", "clip")), part="vision")
+    states = pool_task(vision, task, ["first"])
+    paths = [tmp_path / name for name in names]
+    assert_allclose(states.passages.values["first"], vision.pool(["0", "1"], paths[:2], ["first"]).values["first"])
+    assert_allclose(states.queries.values["first"], vision.pool(["0"], paths[2:], ["first"]).values["first"])
+    both = pool_task(load_encoder(str(save_tiny(tmp_path / "vlt5", "vlt5"))), task, ["mean"]).passages.values["mean"]
+    assert not np.allclose(both[:, 0], both[:, 1])  # one text, two images
 
 
 def test_an_unknown_pooling_is_refused_before_any_work(tiny: Encoder) -> None:
