@@ -9,8 +9,10 @@ from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder, pool_task
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.report.tables import write_runs
 from hiddenstates.retrieval.choosing import choose
 from hiddenstates.retrieval.index import build_index
+from hiddenstates.retrieval.search import search
 from hiddenstates.retrieval.sweep import sweep
 
 ENCODER = "minilm"
@@ -38,13 +40,15 @@ def _states(folder: Path, inputs: Path) -> None:
 
 def _strategies(folder: Path, inputs: Path) -> None:
     ensure("states", inputs)
-    params = Strategies()
-    states, dev = (
-        TaskStates.load(inputs / "states" / "pooled" / ENCODER),
-        Task.load(inputs / "corpus" / "task").select(split="dev"),
-    )
+    params, task = Strategies(), Task.load(inputs / "corpus" / "task")
+    states = TaskStates.load(inputs / "states" / "pooled" / ENCODER)
+    dev, test = (task.select(split=split) for split in ("dev", "test"))
     swept = sweep(states, dev, params.report)
-    choose(swept, dev.default_measure, params.sets, states.passages.fingerprint).save(folder / ENCODER / "choice")
+    choice = choose(swept, dev.default_measure, params.sets, states.passages.fingerprint)
+    choice.save(folder / ENCODER / "choice")
+    tried = {"default": states.default, "chosen": choice.strategy}
+    runs = {name: search(states, test, strategy, params.depth) for name, strategy in tried.items()}
+    write_runs(runs, test, folder / ENCODER / "runs")
 
 
 def _index(folder: Path, inputs: Path) -> None:

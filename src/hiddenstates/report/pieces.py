@@ -74,29 +74,31 @@ def _mid_ranks(values: Values, weights: Weights) -> Weights:
 
 @dataclass(frozen=True)
 class Asked:
-    """Bare names as questions. table: one row a question, named q0, q1, …; qrels: all passages of the entity count."""
+    """Foreign names, each asked for the English name of its entity.
 
-    table: pd.DataFrame
+    names:   one row a question, named q0, q1, …: columns entity, name, english, script
+    english: by entity, the names to search
+    qrels:   by question, the entities of that English name
+    """
+
+    names: pd.DataFrame
+    english: pd.Series
     qrels: Qrels
 
 
-def ask_names(task: Task, spellings: pd.DataFrame, each: int, seed: int) -> Asked:
-    """At most `each` names of every script, of entities that have passages, none of them the English title.
+def ask_names(spellings: pd.DataFrame, each: int, seed: int) -> Asked:
+    """At most `each` names of every script, none of them the English one.
 
-    spellings: columns entity, name, script
+    spellings: columns entity, name, english, script
     """
-    passages: dict[str, list[str]] = {}
-    titles: dict[str, str] = {}
-    columns = (task.kb.passages[column][:] for column in ("id", "entity", "title"))
-    for passage, entity, title in zip(*columns, strict=True):
-        passages.setdefault(entity, []).append(passage)
-        titles[entity] = title
-    known = spellings[spellings["entity"].isin(passages.keys())].drop_duplicates("name")
-    other = known[known["name"].str.casefold() != known["entity"].map(titles).str.casefold()]
-    drawn = other.sample(frac=1, random_state=seed).groupby("script").head(each).sort_index()
-    table = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
-    relevant = {q: dict.fromkeys(passages[entity], 1.0) for q, entity in zip(table.index, table["entity"], strict=True)}
-    return Asked(table, Qrels(relevant))
+    english = spellings.drop_duplicates("entity").set_index("entity")["english"]
+    foreign = spellings[spellings["name"].str.casefold() != spellings["english"].str.casefold()]
+    shuffled = foreign.drop_duplicates("name").sample(frac=1, random_state=seed)
+    drawn = shuffled.groupby("script").head(each).sort_index()[["entity", "name", "english", "script"]]
+    names = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
+    of_name = english.index.to_series().groupby(english.to_numpy()).agg(list)
+    rows = zip(names.index, names["english"], strict=True)
+    return Asked(names, english, Qrels({query: dict.fromkeys(of_name[name], 1.0) for query, name in rows}))
 
 
 def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed: int) -> pd.DataFrame:

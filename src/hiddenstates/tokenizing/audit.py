@@ -1,6 +1,6 @@
 """What a tokenizer makes of texts: can they be encoded, and are they in the vocabulary?"""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,14 @@ def audit_tokenizer(tokenizer: Any, texts: Sequence[str]) -> pd.DataFrame:
             "round trip": [text == decoded for text, decoded in zip(texts, back, strict=True)],
         }
     )
+
+
+def audit_names(tokenizers: Mapping[str, Any], spellings: pd.DataFrame) -> pd.DataFrame:
+    """Every tokenizer on every name: the rows of `spellings`, column name, once a tokenizer, with what became of them."""
+    distinct = list(spellings["name"].unique())
+    audited = {name: audit_tokenizer(tokenizer, distinct) for name, tokenizer in tokenizers.items()}
+    joined = {name: spellings.merge(table, left_on="name", right_on="text") for name, table in audited.items()}
+    return pd.concat(joined, names=["tokenizer"]).reset_index(level="tokenizer").reset_index(drop=True)
 
 
 def shares(audited: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

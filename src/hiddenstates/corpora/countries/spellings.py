@@ -17,8 +17,10 @@ from babel import Locale
 from babel.localedata import locale_identifiers
 
 from hiddenstates.corpora.countries.cities import read_cities
+from hiddenstates.corpora.countries.facts import ENGLISH
 
-COLUMNS = ("entity", "name", "language")
+COLUMNS = ("entity", "name", "language", "english")
+Row = tuple[str, str, str, str]
 SCRIPTS = {"Cjk": "Han", "Ol": "Ol Chiki", "Canadian": "Canadian Syllabics", "Meetei": "Meetei Mayek"}
 
 
@@ -26,6 +28,7 @@ def read_spellings(cities: int) -> pd.DataFrame:
     """One row an entity, name and language: every country's, and those of so many of the largest cities.
 
     language: a code of CLDR or ISO 639 without region; "" for cities, whose names GeoNames gives without one
+    english:  what the entity is called in English
     script:   as `script_of` has it
     """
     rows = dict.fromkeys(row for source in (_cldr(), _iso_codes(), _geonames(cities)) for row in source)
@@ -49,27 +52,29 @@ def _script(letter: str) -> str:
     return SCRIPTS.get(word, word)
 
 
-def _cldr() -> Iterator[tuple[str, str, str]]:
+def _cldr() -> Iterator[Row]:
     codes = {country.alpha_2 for country in pycountry.countries} | {"XK"}
     # a script makes another spelling (uz_Cyrl), a region hardly ever does
     for locale in sorted(name for name in locale_identifiers() if re.fullmatch("[a-z]+(_[A-Z][a-z]{3})?", name)):
         territories = Locale.parse(locale).territories
         for code in sorted(codes & territories.keys()):
             if territories[code] != code:
-                yield f"country/{code}", territories[code], locale.partition("_")[0]
+                yield f"country/{code}", territories[code], locale.partition("_")[0], ENGLISH.territories[code]
 
 
-def _iso_codes() -> Iterator[tuple[str, str, str]]:
+def _iso_codes() -> Iterator[Row]:
     for folder in sorted(Path(pycountry.LOCALES_DIR).iterdir()):
         catalogue = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, [folder.name], fallback=True)
         for country in pycountry.countries:
             name = catalogue.gettext(country.name)
             if name != country.name:  # gettext gives back what nobody has translated
-                yield f"country/{country.alpha_2}", name, re.split("[_@]", folder.name)[0]
+                code, language = country.alpha_2, re.split("[_@]", folder.name)[0]
+                yield f"country/{code}", name, language, ENGLISH.territories[code]
 
 
-def _geonames(cities: int) -> Iterator[tuple[str, str, str]]:
+def _geonames(cities: int) -> Iterator[Row]:
     for city in read_cities()[:cities]:
         names = [name.strip() for name in (city.name, *city.alternates)]
         # airports' codes stand among the names
-        yield from ((city.entity, name, "") for name in names if name and not (name.isascii() and name.isupper()))
+        spelled = [name for name in names if name and not (name.isascii() and name.isupper())]
+        yield from ((city.entity, name, "", city.name) for name in spelled)
