@@ -19,10 +19,12 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.boxes import TextImageReader
-from hiddenstates.encoding.encoder import Encoder, load_encoder
+from hiddenstates.encoding.encoder import Encoder, load_encoder, pool_task
 from hiddenstates.encoding.families import FAMILIES
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
 from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
@@ -363,11 +365,22 @@ def test_boxes_of_another_width_are_refused(tmp_path: Path) -> None:
 
 def test_what_an_encoder_reads_of_a_task(encoders: dict[str, Encoder], root: Path) -> None:
     image = root / "0.png"
-    items = (["a", "b"], ["red", "blue"], [image, None])
+    items = (["red", "blue"], [image, None])
     assert encoders["t5 encoder"].reader.inputs(*items) == ["red", "blue"]
     assert encoders["vl-t5"].reader.inputs(*items) == [TextImage("red", image), TextImage("blue")]
-    with pytest.raises(LabError, match=r"item 'b' has no image, and this encoder reads nothing else\. Leave the item"):
-        encoders["clip vision"].reader.inputs(*items)
+    assert encoders["clip vision"].reader.inputs(*items) == [image, None]
+
+
+def test_what_an_encoder_cannot_read_is_left_out_of_a_task(encoders: dict[str, Encoder], root: Path) -> None:
+    passages = table([{"id": "p0", "image": "0.png"}, {"id": "p1"}, {"id": "p2", "image": "1.png"}], PASSAGE_COLUMNS)
+    queries = table([{"id": "q0", "text": "red", "image": "1.png"}, {"id": "q1", "text": "blue"}], QUERY_COLUMNS)
+    task = Task(KnowledgeBase(passages, root, "r"), queries, Qrels({"q0": {"p2": 1.0}, "q1": {"p1": 1.0}}))
+    states = pool_task(encoders["clip vision"], task, ["first"])
+    assert (states.passages.ids, states.queries.ids) == (["p0", "p2"], ["q0"])
+    assert states.covered(task).qrels == Qrels({"q0": {"p2": 1.0}})
+    blind = replace(task, queries=queries.select([1]))
+    with pytest.raises(LabError, match=r"it reads images, and no item of the task has one\. Choose another part"):
+        pool_task(encoders["clip vision"], blind, ["first"])
 
 
 def test_each_reader_makes_pictures_as_its_model_s_processor_says(encoders: dict[str, Encoder], root: Path) -> None:

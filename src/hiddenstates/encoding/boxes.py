@@ -53,7 +53,7 @@ class TextImageReader:
     boxes: GridBoxes | None
     kinds: ClassVar[tuple[type, ...]] = (str, TextImage)
 
-    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+    def inputs(self, texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input | None]:
         return [TextImage(text, image) for text, image in zip(texts, images, strict=True)]
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:

@@ -155,15 +155,24 @@ def encoder_of(name: str, whole: Any, folder: Path, part: str, max_tokens: int, 
 def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:
     """One forward pass over every passage and every query: their texts, their images or both, as the encoder reads.
 
-    LabError where one has no image and the encoder reads nothing else.
+    An item that has no image, of which an encoder of images reads nothing, is left out; LabError where that is all.
     """
     root = task.kb.images
     images = [[root / name if name else None for name in rows["image"][:]] for rows in (task.kb.passages, task.queries)]
-    passages = encoder.reader.inputs(task.kb.ids, task.kb.texts(), images[0])
-    queries = encoder.reader.inputs(task.queries["id"][:], task.queries["text"][:], images[1])
+    passages = _pool_read(encoder, task.kb.ids, task.kb.texts(), images[0], poolings)
     return TaskStates(
-        encoder.pool(task.kb.ids, passages, poolings), encoder.pool(task.queries["id"][:], queries, poolings)
+        passages, _pool_read(encoder, task.queries["id"][:], task.queries["text"][:], images[1], poolings)
     )
+
+
+def _pool_read(
+    encoder: Encoder, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None], poolings: Sequence[str]
+) -> PooledStates:
+    inputs = zip(ids, encoder.reader.inputs(texts, images), strict=True)
+    read = {name: value for name, value in inputs if value is not None}
+    if not read:
+        raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
+    return encoder.pool(list(read), list(read.values()), poolings)
 
 
 def _numpy(pooled: Tensor) -> Float32[np.ndarray, "layer batch d_model"]:

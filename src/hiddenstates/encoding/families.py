@@ -107,15 +107,6 @@ FAMILIES = {
         last=State("final_layer_norm", "final_layer_norm"),
         unseen=("decoder.",),
     ),
-    "t5 decoder": Family(
-        members={"t5": "", "mt5": ""},
-        part="decoder",
-        reads="text, shifted",
-        output="decoder_hidden_states",
-        embeddings=State("decoder.embed_tokens"),
-        layer=State("decoder.block.{i}"),
-        last=State("decoder.final_layer_norm", "decoder.final_layer_norm"),
-    ),
     # Post-norm, and a norm over the sum of token and position, too (Lewis et al. 2020).
     "bart encoder": Family(
         members={"bart": "encoder"},
@@ -124,15 +115,6 @@ FAMILIES = {
         layer=State("layers.{i}", "layers.{i}.final_layer_norm"),
         positions="embed_positions",
         unseen=("decoder.",),
-    ),
-    "bart decoder": Family(
-        members={"bart": ""},
-        part="decoder",
-        reads="text, shifted",
-        output="decoder_hidden_states",
-        embeddings=State("decoder.layernorm_embedding", "decoder.layernorm_embedding"),
-        layer=State("decoder.layers.{i}", "decoder.layers.{i}.final_layer_norm"),
-        positions="decoder.embed_positions",
     ),
     # T5 and BART over text and boxes (Cho et al. 2021), the boxes after the text.
     "vl-t5": Family(
@@ -152,6 +134,25 @@ FAMILIES = {
         layer=State("layers.{i}", "layers.{i}.final_layer_norm"),
         positions="embed_positions",
         unseen=("decoder.",),
+    ),
+    # Decoders read the text itself, shifted by one, and see what the encoder made of it; VL-T5's and VL-BART's, too.
+    "t5 decoder": Family(
+        members={"t5": "", "mt5": "", "vlt5": ""},
+        part="decoder",
+        reads="text, shifted",
+        output="decoder_hidden_states",
+        embeddings=State("decoder.embed_tokens"),
+        layer=State("decoder.block.{i}"),
+        last=State("decoder.final_layer_norm", "decoder.final_layer_norm"),
+    ),
+    "bart decoder": Family(
+        members={"bart": "", "vlbart": ""},
+        part="decoder",
+        reads="text, shifted",
+        output="decoder_hidden_states",
+        embeddings=State("decoder.layernorm_embedding", "decoder.layernorm_embedding"),
+        layer=State("decoder.layers.{i}", "decoder.layers.{i}.final_layer_norm"),
+        positions="decoder.embed_positions",
     ),
     # Pre-norm in both towers (Radford et al. 2021). The text's last state is shown before the final norm, and the
     # image's post-norm sees its pooled token only.

@@ -62,8 +62,8 @@ class Reader(Protocol):
 
     kinds: ClassVar[tuple[type, ...]]
 
-    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
-        """What it reads of items that have a text each, and some an image. LabError names the item that lacks it."""
+    def inputs(self, texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input | None]:
+        """What it reads of items that have a text each, and some an image; None where that is nothing."""
         ...
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
@@ -93,7 +93,7 @@ class TextReader:
     start_id: int | None = None
     kinds: ClassVar[tuple[type, ...]] = (str,)
 
-    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
+    def inputs(self, texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input | None]:
         return texts
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
@@ -126,11 +126,8 @@ class ImageReader:
     places: int
     kinds: ClassVar[tuple[type, ...]] = (Path,)
 
-    def inputs(self, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input]:
-        for name, image in zip(ids, images, strict=True):
-            if image is None:
-                raise LabError(f"item {name!r} has no image, and this encoder reads nothing else. Leave the item out.")
-        return [image for image in images if image]
+    def inputs(self, texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input | None]:
+        return images
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
         return [Row([], path, self.places) for path in inputs]

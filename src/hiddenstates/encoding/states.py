@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.pooled import PooledStates
 
@@ -24,6 +25,10 @@ class TaskStates:
     def load(cls, folder: Path) -> "TaskStates":
         """What `save` wrote."""
         return cls(*(PooledStates.load(folder / f"{name}.safetensors") for name in ("passages", "queries")))
+
+    def covered(self, task: Task) -> Task:
+        """The task with only the passages and queries that the encoder could read."""
+        return task.within(self.passages.ids, self.queries.ids)
 
     @property
     def default(self) -> Strategy:
