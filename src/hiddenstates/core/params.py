@@ -107,12 +107,12 @@ class SmallCLIP(Section):
 class SmallVL(Section):
     """VL-T5 and VL-BART of one size, tuned alike."""
 
-    width: int = Field(96, ge=32, multiple_of=32)
+    width: int = Field(64, ge=16, multiple_of=16)
     layers: int = Field(2, ge=1)  # of the encoder, and of the decoder
-    batch: int = Field(64, ge=1)  # questions; of passages half as many
-    passages: int = Field(256, ge=1)  # restored in an epoch
+    batch: int = Field(32, ge=1)  # questions; of passages half as many
+    passages: int = Field(64, ge=1)  # restored in an epoch
     rates: list[Annotated[float, Field(gt=0)]] = Field(default=[0.001, 0.003], min_length=1)
-    tuning_epochs: int = Field(4, ge=1)  # that each rate is tried for
+    tuning_epochs: int = Field(3, ge=1)  # that each rate is tried for
 
 
 class Pretrain(Section):
@@ -206,6 +206,42 @@ class Compare(Section):
     seed: int = 0
 
 
+class TokenizerSource(Section):
+    """Where a tokenizer comes from."""
+
+    model: str  # bundled, a local folder or a hub name; or trained on the passages: unigram, byte_bpe, clip_bpe
+    revision: str | None = None  # the commit that pins a hub name
+
+
+class Tokens(Section):
+    """What does each tokenizer do to our named entities?"""
+
+    tokenizers: dict[Annotated[str, Field(pattern=r"^\w+$")], TokenizerSource] = Field(
+        default={
+            "minilm": TokenizerSource(model="sentence-transformers/all-MiniLM-L6-v2"),
+            "unigram": TokenizerSource(model="unigram"),
+            "byte_bpe": TokenizerSource(model="byte_bpe"),
+            "clip_bpe": TokenizerSource(model="clip_bpe"),
+        },
+        min_length=1,
+    )
+    pieces: int = Field(4000, ge=600)  # entries of each trained vocabulary, before the extra ids
+    cities: int = Field(2000, ge=1)  # the largest ones, whose alternate names are tried beside the countries'
+    worst: int = Field(6, ge=1)  # names that are shown with their pieces
+    encoder: str = "minilm"  # whose padding and search are looked at: one of states.encoders and of the tokenizers
+    batches: list[Annotated[int, Field(ge=1)]] = Field(default=[8, 32, 128], min_length=1)
+    limits: list[Annotated[int, Field(ge=8)]] = Field(default=[32, 64, 128], min_length=1)  # tokens a passage is cut to
+    padded: int = Field(64, ge=2)  # passages that are embedded with and without the mask
+    asked: int = Field(60, ge=1)  # names of each script that are searched for
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _read_by_the_encoder(self) -> "Tokens":
+        if self.encoder not in self.tokenizers:
+            raise ValueError(f"encoder {self.encoder} is none of the tokenizers {', '.join(self.tokenizers)}")
+        return self
+
+
 SECTIONS: dict[str, type[Section]] = {
     "corpus": Corpus,
     "pretrain": Pretrain,
@@ -215,6 +251,7 @@ SECTIONS: dict[str, type[Section]] = {
     "tagging": Tagging,
     "index": Index,
     "compare": Compare,
+    "tokens": Tokens,
 }
 """One section a stage; their names are the stages'."""
 
