@@ -189,3 +189,9 @@ def test_the_fingerprint_changes_with_files_below_and_with_settings(folder: Path
     (folder / "vision").mkdir()
     (folder / "vision" / "config.json").write_text("{}", "utf-8")
     assert len(marks | {fingerprint(folder)}) == 6
+
+
+def test_a_model_that_a_stage_made_is_where_the_stages_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_tiny(tmp_path / "pretrain" / "models" / "tiny")
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
+    assert model_folder("out/pretrain/models/tiny", None) == tmp_path / "pretrain" / "models" / "tiny"

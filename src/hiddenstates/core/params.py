@@ -153,7 +153,13 @@ class States(Section):
     """Which layer makes which hidden state?"""
 
     encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderSource] = Field(
-        default={"minilm": EncoderSource()}, min_length=1
+        default={
+            "minilm": EncoderSource(),
+            "clip_text": EncoderSource(model="out/pretrain/models/clip/trained", part="text"),
+            "vlt5": EncoderSource(model="out/pretrain/models/vlt5/trained"),
+            "vlbart": EncoderSource(model="out/pretrain/models/vlbart/trained"),
+        },
+        min_length=1,
     )
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the linear layers
     poolings: list[str] = Field(default=["first", "last", "mean", "max", "eos"], min_length=1)

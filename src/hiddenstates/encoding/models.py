@@ -18,7 +18,7 @@ from transformers.utils.logging import disable_progress_bar, get_verbosity, set_
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256
-from hiddenstates.core.paths import ROOT
+from hiddenstates.core.paths import resolved
 
 disable_progress_bar()  # weights load in a moment
 
@@ -53,8 +53,8 @@ def model_folder(name: str, revision: str | None, weights: bool = True) -> Path:
     wanted = [pattern for pattern in READ if weights or pattern != "*.safetensors"]
     if name in BUNDLES:
         return _unpacked(name, BUNDLES[name])
-    if (ROOT / name).is_dir():
-        return checked(ROOT / name)
+    if resolved(name).is_dir():
+        return checked(resolved(name))
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise LabError(f"model {name!r}: no such folder, and no hub name of the form owner/name.")
     if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
