@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from tiny import save_tiny
 from transformers import AutoModel
 
+from hiddenstates.core import paths
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding import models
 from hiddenstates.encoding.models import (
@@ -48,7 +49,7 @@ def test_a_local_folder_needs_no_revision(folder: Path) -> None:
 def test_a_relative_folder_counts_from_the_repository_not_from_the_caller(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.chdir("/")
     assert model_folder("model", None) == folder
 
