@@ -12,7 +12,6 @@ from transformers import AutoModel
 
 from hiddenstates.core import paths
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding import models
 from hiddenstates.encoding.models import (
     BUNDLES,
     Bundle,
