@@ -4,11 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hiddenstates.core.data import Task
-from hiddenstates.core.params import Corpus, Countries, EncoderSource, States, Strategies
+from hiddenstates.core.params import (
+    Corpus,
+    Countries,
+    EncoderSource,
+    Pretrain,
+    SmallCLIP,
+    SmallVL,
+    States,
+    Strategies,
+    ViewCounts,
+)
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder, pool_task
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.pretrain.experiment import run_experiment
+from hiddenstates.pretrain.knowledge import read_knowledge
+from hiddenstates.pretrain.progress import Progress
 from hiddenstates.report.tables import write_runs
 from hiddenstates.retrieval.choosing import choose
 from hiddenstates.retrieval.index import build_index
@@ -17,6 +30,16 @@ from hiddenstates.retrieval.sweep import sweep
 
 ENCODER = "minilm"
 SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1, questions=60))
+
+PRETRAINED = Pretrain(
+    countries=40,
+    cities=30,
+    pieces=1200,
+    epochs=4,
+    views=ViewCounts(train=4, dev=1, test=1),
+    clip=SmallCLIP(layers=2),
+    vl=SmallVL(width=32, batch=16, passages=16, rates=[0.003], tuning_epochs=1),
+)
 
 
 def ensure(stage: str, inputs: Path) -> None:
@@ -29,6 +52,12 @@ def ensure(stage: str, inputs: Path) -> None:
 
 def _corpus(folder: Path, inputs: Path) -> None:
     load_task(SAMPLE, folder / "task").save(folder / "task")
+
+
+def _pretrain(folder: Path, inputs: Path) -> None:
+    ensure("corpus", inputs)
+    knowledge = read_knowledge(Task.load(inputs / "corpus" / "task"), PRETRAINED)
+    run_experiment(knowledge, PRETRAINED, Progress(folder / "progress" / "sample")).save(folder / "models")
 
 
 def _states(folder: Path, inputs: Path) -> None:
@@ -59,6 +88,7 @@ def _index(folder: Path, inputs: Path) -> None:
 
 _SAMPLES: dict[str, Callable[[Path, Path], None]] = {
     "corpus": _corpus,
+    "pretrain": _pretrain,
     "states": _states,
     "strategies": _strategies,
     "index": _index,

@@ -55,7 +55,7 @@ def _vlt5(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> Any:
         d_kv=HEAD,
         d_ff=2 * size.width,
         num_layers=size.layers,
-        num_decoder_layers=size.layers,
+        num_decoder_layers=size.decoder_layers,
         num_heads=size.width // HEAD,
         dropout_rate=DROPOUT,
         feat_dim=params.clip.width,
@@ -65,7 +65,7 @@ def _vlt5(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> Any:
 
 def _vlbart(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> Any:
     size = params.vl
-    tower: dict[str, Any] = {"layers": size.layers, "attention_heads": size.width // HEAD, "ffn_dim": 2 * size.width}
+    tower: dict[str, Any] = {"attention_heads": size.width // HEAD, "ffn_dim": 2 * size.width}
     config = VLBartConfig(
         vocab_size=len(tokenizer),
         d_model=size.width,
@@ -74,6 +74,8 @@ def _vlbart(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> Any:
         init_std=0.02 * (768 / size.width) ** 0.5,  # as wide a spread at this width as BART-base has at its own
         feat_dim=params.clip.width,
         default_obj_order_ids=[tokenizer.vocab[f"<vis_extra_id_{k}>"] for k in range(EXTRA_IDS)],
+        encoder_layers=size.layers,
+        decoder_layers=size.decoder_layers,
         **{f"{side}_{key}": value for side in ("encoder", "decoder") for key, value in tower.items()},
     )
     return VLBartForConditionalGeneration(config)
