@@ -33,17 +33,15 @@ def ranks(run: Run, qrels: Qrels) -> pd.Series:
 def correlations(runs: Mapping[str, Run], task: Task, counts: pd.Series, seed: int) -> pd.DataFrame:
     """Spearman's correlation of rank and count in each query set: one row (set, run), columns n, value, low, high.
 
-    counts: by query, such as the pieces of its name. A value above 0: the more, the later it is found. The 95%
-    interval draws clusters of queries. Sets in which all counts are equal say nothing and are left out.
+    counts: by query, such as the pieces of its name. A value above 0: the more, the later it is found; all 0 where
+    counts, or ranks, are equal and say nothing. The 95% interval draws clusters of queries.
     """
     rows = {}
     for name in task.sets:
         part = task.select(set=name)
-        given = counts[part.queries["id"][:]].to_numpy(float)
-        if len(set(given)) > 1:
-            weights = resamples(part.clusters(), seed)
-            for system, run in runs.items():
-                rows[name, system] = _row(ranks(run, part.qrels)[part.queries["id"][:]].to_numpy(float), given, weights)
+        queries, weights = part.queries["id"][:], resamples(part.clusters(), seed)
+        for system, run in runs.items():
+            rows[name, system] = _row(ranks(run, part.qrels)[queries], counts[queries], weights)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "value", "low", "high"])
     table.index = pd.MultiIndex.from_tuples(table.index, names=["set", "run"])
     return table.astype({"n": int})
@@ -58,10 +56,11 @@ def spearman(first: Values, second: Values, weights: Weights) -> Float64[np.ndar
     return np.divide((shares * ours * theirs).sum(1), scale, out=np.zeros(len(weights)), where=scale > 1e-9)
 
 
-def _row(found: Values, given: Values, weights: Weights) -> tuple[int, float, float, float]:
-    value = float(spearman(found, given, np.ones((1, len(given))))[0])
-    low, high = np.quantile(spearman(found, given, weights), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return len(given), value, float(low), float(high)
+def _row(found: pd.Series, counts: pd.Series, weights: Weights) -> tuple[int, float, float, float]:
+    first, second = (values.to_numpy(float) for values in (found, counts))
+    value = float(spearman(first, second, np.ones((1, len(first))))[0])
+    low, high = np.quantile(spearman(first, second, weights), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return len(first), value, float(low), float(high)
 
 
 def _mid_ranks(values: Values, weights: Weights) -> Weights:
@@ -76,7 +75,7 @@ def _mid_ranks(values: Values, weights: Weights) -> Weights:
 class Asked:
     """Foreign names, each asked for the English name of its entity.
 
-    names:   one row a question, named q0, q1, …: columns entity, name, english, script
+    names:   one row a question, named q0, q1, …
     english: by entity, the names to search
     qrels:   by question, the entities of that English name
     """
@@ -86,19 +85,18 @@ class Asked:
     qrels: Qrels
 
 
-def ask_names(spellings: pd.DataFrame, each: int, seed: int) -> Asked:
-    """At most `each` names of every script, none of them the English one.
+def ask_names(names: pd.DataFrame, by: Sequence[str], each: int, seed: int) -> Asked:
+    """At most `each` names of every group, none of them the English one.
 
-    spellings: columns entity, name, english, script
+    names: columns entity, name, english, and `by`, which make the groups; every name once
     """
-    english = spellings.drop_duplicates("entity").set_index("entity")["english"]
-    foreign = spellings[spellings["name"].str.casefold() != spellings["english"].str.casefold()]
-    shuffled = foreign.drop_duplicates("name").sample(frac=1, random_state=seed)
-    drawn = shuffled.groupby("script").head(each).sort_index()[["entity", "name", "english", "script"]]
-    names = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
-    of_name = english.index.to_series().groupby(english.to_numpy()).agg(list)
-    rows = zip(names.index, names["english"], strict=True)
-    return Asked(names, english, Qrels({query: dict.fromkeys(of_name[name], 1.0) for query, name in rows}))
+    english = names.drop_duplicates("entity").set_index("entity")["english"]
+    foreign = names[names["name"].str.casefold() != names["english"].str.casefold()]
+    drawn = foreign.sample(frac=1, random_state=seed).groupby(list(by)).head(each).sort_index()
+    asked = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
+    called = english.index.to_series().groupby(english.to_numpy()).agg(list)
+    rows = zip(asked.index, asked["english"], strict=True)
+    return Asked(asked, english, Qrels({query: dict.fromkeys(called[name], 1.0) for query, name in rows}))
 
 
 def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed: int) -> pd.DataFrame:

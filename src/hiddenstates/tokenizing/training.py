@@ -52,7 +52,8 @@ def _t5(texts: Sequence[str], pieces: int) -> PreTrainedTokenizerFast:
     trainer = trainers.UnigramTrainer(vocab_size=pieces, special_tokens=special, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.model = _settled(tokenizer, texts, special)
-    tokenizer.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    ends = [("</s>", 1)]
+    tokenizer.post_processor = processors.TemplateProcessing("$A </s>", "$A </s> $B </s>", special_tokens=ends)
     named = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     return _wrapped("t5", tokenizer, named, extra_tokens())
 
