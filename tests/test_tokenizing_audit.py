@@ -1,0 +1,80 @@
+from typing import Any
+
+import pandas as pd
+import pytest
+from tiny import save_tokenizer
+from transformers import AutoTokenizer, ByT5Tokenizer
+
+from hiddenstates.tokenizing.audit import audit_names, audit_tokenizer, shares, worst
+from hiddenstates.tokenizing.backends import Words
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Knows paris, rome, river, of, ##s, ##n and lower-cases."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def test_a_name_is_one_token_or_pieces_or_unknown_or_nothing(tokenizer: Any) -> None:
+    audited = audit_tokenizer(tokenizer, ["Paris", "Rivers of Rome", "Rivern Kiel", ""])
+    assert list(audited["outcome"]) == ["one token", "several pieces", "unknown", "nothing"]
+    assert list(audited["words"]) == [1, 3, 2, 0]
+    assert list(audited["pieces"]) == [1, 4, 3, 0]  # river ##s of rome; river ##n [UNK]
+    assert list(audited["unknowns"]) == [0, 0, 1, 0]
+
+
+def test_an_exact_round_trip_keeps_capitals(tokenizer: Any) -> None:
+    assert list(audit_tokenizer(tokenizer, ["paris", "Paris"])["round trip"]) == [True, False]
+
+
+def test_no_texts_make_an_empty_table(tokenizer: Any) -> None:
+    assert len(audit_tokenizer(tokenizer, [])) == 0
+
+
+def test_what_the_tokenizer_did_before_changes_nothing(tokenizer: Any) -> None:
+    before = audit_tokenizer(tokenizer, ["rivers of rome"])
+    tokenizer(["rivers of rome"], truncation=True, max_length=3, padding="max_length")
+    pd.testing.assert_frame_equal(audit_tokenizer(tokenizer, ["rivers of rome"]), before)
+
+
+def test_a_tokenizer_in_python_is_audited_alike() -> None:
+    assert list(audit_tokenizer(Words(), ["paris", "paris kiel"])["outcome"]) == ["one token", "unknown"]
+    assert list(audit_tokenizer(ByT5Tokenizer(), ["Kö"])["pieces"]) == [3]  # ö is two bytes
+    assert audit_tokenizer(ByT5Tokenizer(), ["Kö"])["round trip"].all()
+
+
+def test_ten_thousand_and_one_texts_come_out_in_order(tokenizer: Any) -> None:
+    texts = ["paris"] * 10_000 + ["kiel"]
+    assert audit_tokenizer(tokenizer, texts)["unknowns"].to_numpy().nonzero()[0].tolist() == [10_000]
+
+
+def test_shares_of_each_group(tokenizer: Any) -> None:
+    texts = ["paris", "rivers", "kiel kiel", "rome"]
+    table = shares(audit_tokenizer(tokenizer, texts).assign(script=["a", "a", "a", "b"]), ["script"])
+    assert table.loc["a", ["texts", "one token", "several pieces", "unknown", "nothing"]].tolist() == [
+        3,
+        1 / 3,
+        1 / 3,
+        1 / 3,
+        0,
+    ]
+    assert table.loc["a", "pieces a word"] == (1 + 2 + 2) / (1 + 1 + 2)
+    assert table.loc["a", "unknown pieces"] == 2 / (1 + 2 + 2)
+    assert table.loc["b", "round trip"] == 1.0
+
+
+def test_every_tokenizer_sees_every_spelling(tokenizer: Any) -> None:
+    spellings = pd.DataFrame({"name": ["paris", "kiel", "paris"], "language": ["fr", "de", "en"]})
+    audited = audit_names({"ours": tokenizer, "bytes": ByT5Tokenizer()}, spellings)
+    assert list(audited["tokenizer"]) == ["ours"] * 3 + ["bytes"] * 3
+    assert list(audited["language"]) == ["fr", "de", "en"] * 2
+    assert list(audited["pieces"]) == [1, 1, 1, 5, 4, 5]
+
+
+def test_the_worst_come_in_the_most_pieces_a_word(tokenizer: Any) -> None:
+    audited = audit_tokenizer(tokenizer, ["rome of river", "parissn", "rivers", "kiel", "romes"])
+    found = worst(tokenizer, audited, 2, "several pieces")
+    assert list(found["as pieces"]) == ["paris ##s ##n", "river ##s"]
+    assert list(worst(tokenizer, audited, 5, "unknown")["as pieces"]) == ["[UNK]"]
