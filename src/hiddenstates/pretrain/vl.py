@@ -55,7 +55,7 @@ def _vlt5(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> Any:
         d_kv=HEAD,
         d_ff=2 * size.width,
         num_layers=size.layers,
-        num_decoder_layers=size.decoder_layers,
+        num_decoder_layers=size.layers,
         num_heads=size.width // HEAD,
         dropout_rate=DROPOUT,
         feat_dim=params.clip.width,
@@ -75,7 +75,7 @@ def _vlbart(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> Any:
         feat_dim=params.clip.width,
         default_obj_order_ids=[tokenizer.vocab[f"<vis_extra_id_{k}>"] for k in range(EXTRA_IDS)],
         encoder_layers=size.layers,
-        decoder_layers=size.decoder_layers,
+        decoder_layers=size.layers,
         **{f"{side}_{key}": value for side in ("encoder", "decoder") for key, value in tower.items()},
     )
     return VLBartForConditionalGeneration(config)
