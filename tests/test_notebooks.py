@@ -13,11 +13,13 @@ from nbformat import NotebookNode
 from hiddenstates.core.params import PER_ENCODER
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.preview import PRETRAINED
 from hiddenstates.run import ENVIRONMENT, run_stage
 
 NOTEBOOKS = Repository(ROOT).notebooks
 SMALL = {"countries": 40, "cities": 30, "views": 1, "questions": 60}
-STAGES = [f"{stage}@minilm" if stage in PER_ENCODER else stage for stage in NOTEBOOKS]
+ENCODERS = ("@minilm", "@vlt5")
+STAGES = [stage + each for stage in NOTEBOOKS for each in (ENCODERS if stage in PER_ENCODER else [""])]
 every_stage = pytest.mark.parametrize("stage", STAGES)
 
 
@@ -27,6 +29,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("pipeline")
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     params["corpus"]["countries"] = SMALL
+    params["pretrain"] = PRETRAINED.model_dump(mode="json")
+    params["tying"] |= {"width": 16, "epochs": 1, "seeds": 2}
     params["tagging"] |= {"sentences": 60, "penalties": [0.3]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
