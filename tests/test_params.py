@@ -57,6 +57,7 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
         ("corpus: {countries: {cites: 5}}", r"corpus\.countries\.cites: unknown key\. Known: countries, cities, views"),
         ("corpus: {shares: {train: 2}}", r"corpus\.shares\.train: input should be less than 1, found 2\."),
         ("index: {depth: many}", r"index\.depth: input should be a valid integer.*, found 'many'\."),
+        ("tokens: {encoder: bert}", r"tokens: value error, encoder bert is none of the tokenizers minilm, unigram, "),
         ("states: {poolings: mean}", r"states\.poolings: input should be a valid list, found 'mean'\."),
         ("states: {poolings: []}", r"states\.poolings: list should have at least 1 item"),
         ("strategies: {report: [1]}", r"strategies\.report\.0: input should be a valid string, found 1\."),

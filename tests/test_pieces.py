@@ -68,7 +68,7 @@ def test_spearman_of_a_draw_is_that_of_the_items_repeated() -> None:
 NAMES = pd.DataFrame(
     [
         ("a", "Suisse", "Switzerland", "Latin"),
-        ("a", "switzerland", "Switzerland", "Latin"),
+        ("a", "swítzer-land", "Switzerland", "Latin"),
         ("a", "Svizzera", "Switzerland", "Latin"),
         ("b", "Genf", "Geneva", "Latin"),
         ("c", "Женева", "Geneva", "Cyrillic"),

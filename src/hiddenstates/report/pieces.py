@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
+from hiddenstates.corpora.countries.names import key
 from hiddenstates.report.significance import LEVEL, interval, resamples
 from hiddenstates.retrieval.measures import evaluate
 
@@ -86,12 +87,12 @@ class Asked:
 
 
 def ask_names(names: pd.DataFrame, by: Sequence[str], each: int, seed: int) -> Asked:
-    """At most `each` names of every group, none of them the English one.
+    """At most `each` names of every group, none of them the English one, whatever its case and accents.
 
     names: columns entity, name, english, and `by`, which make the groups; every name once
     """
     english = names.drop_duplicates("entity").set_index("entity")["english"]
-    foreign = names[names["name"].str.casefold() != names["english"].str.casefold()]
+    foreign = names[names["name"].map(key) != names["english"].map(key)]  # a tokenizer may take accents away
     drawn = foreign.sample(frac=1, random_state=seed).groupby(list(by)).head(each).sort_index()
     asked = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
     called = english.index.to_series().groupby(english.to_numpy()).agg(list)
