@@ -1,1 +1,1 @@
-"""Tokenizers, trained on texts of one's own."""
+"""Tokenizers: trained on texts of one's own, and audited, whoever trained them."""
