@@ -12,8 +12,13 @@ def test_a_role_that_nothing_fills_is_shown_as_such(tmp_path: Path) -> None:
     save_tokenizer(tmp_path)
     table = special_tokens({"tiny": AutoTokenizer.from_pretrained(tmp_path), "bytes": ByT5Tokenizer()})
     assert table["tiny"].to_dict() == {
-        "bos": NONE, "eos": NONE, "sep": "[SEP]", "pad": "[PAD]",
-        "cls": "[CLS]", "mask": NONE, "unk": "[UNK]",
+        "bos": NONE,
+        "eos": NONE,
+        "sep": "[SEP]",
+        "pad": "[PAD]",
+        "cls": "[CLS]",
+        "mask": NONE,
+        "unk": "[UNK]",
     }
     assert table.loc[["sep", "eos"], "bytes"].tolist() == [NONE, "</s>"]
 

@@ -26,8 +26,11 @@ def test_each_pooling_suffers_where_it_reads_padding(encoder: Encoder) -> None:
     worst = without_mask(encoder, TEXTS, POOLINGS).groupby("pooling").min()
     assert (worst["the model"] < SAME).all()
     assert (worst["the pooling"] < SAME).to_dict() == {
-        "first": False, "eos": False,
-        "last": True, "mean": True, "max": True,
+        "first": False,
+        "eos": False,
+        "last": True,
+        "mean": True,
+        "max": True,
     }
     assert (worst["both"] < SAME).all()
 

@@ -30,12 +30,6 @@ def learned(tokenizer: Any) -> int:
 def _vocabulary(tokenizer: Any) -> Iterator[str]:
     if (n := learned(tokenizer)) < FEWEST:
         yield f"a vocabulary of {n} entries besides special tokens: its file was not read. Load it from its folder."
-    known = set(tokenizer.get_vocab().values())
-    outside = [
-        t for t, i in zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True) if i not in known
-    ]
-    if outside:
-        yield f"{', '.join(outside)}: special, and not in the vocabulary. Add it, and a row to the model's table."
 
 
 def _padding(tokenizer: Any) -> Iterator[str]:
