@@ -122,7 +122,7 @@ class Encoder:
 
 
 def load_encoder(
-    name: str,
+    model: str,
     revision: str | None = None,
     max_tokens: int = 256,
     dtype: Dtype = "float32",
@@ -135,9 +135,9 @@ def load_encoder(
 
     Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
     """
-    folder = model_folder(name, revision)
+    folder = model_folder(model, revision)
     family = family_of(load_config(folder).model_type, part)
-    return encoder_of(name, load_model(folder, family.unseen), folder, family.part, max_tokens, dtype)
+    return encoder_of(model, load_model(folder, family.unseen), folder, family.part, max_tokens, dtype)
 
 
 def encoder_of(name: str, whole: Any, folder: Path, part: str, max_tokens: int, dtype: Dtype = "float32") -> Encoder:

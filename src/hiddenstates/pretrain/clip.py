@@ -62,12 +62,12 @@ class Pairs:
         return Course("clip", params.epochs, params.clip.rate, params.seed, self.epoch, contrastive_loss)
 
     def epoch(self, random: np.random.Generator) -> list[Batch]:
-        """As many rounds as a flag has views."""
+        """As many rounds as a country has views; of a flag that several share, as many of theirs."""
         rows: dict[str, list[int]] = {}  # flag class -> its views
         for i, code in enumerate(self.views.codes):
             rows.setdefault(self.knowledge.world.classes[code][0], []).append(i)
-        n_rounds = max(len(found) for found in rows.values())
-        order = np.stack([np.resize(random.permutation(found), n_rounds) for found in rows.values()])
+        n_rounds = min(len(found) for found in rows.values())
+        order = np.stack([random.permutation(found)[:n_rounds] for found in rows.values()])
         return [self._batch(one) for one in order.T]
 
     def _batch(self, rows: Int[np.ndarray, " row"]) -> Batch:
