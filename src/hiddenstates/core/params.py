@@ -109,9 +109,9 @@ class SmallVL(Section):
 
     width: int = Field(64, ge=16, multiple_of=16)
     layers: int = Field(2, ge=1)  # of the encoder, and of the decoder
-    batch: int = Field(32, ge=1)  # questions; of passages half as many
+    batch: int = Field(48, ge=1)  # questions; of passages half as many
     passages: int = Field(64, ge=1)  # restored in an epoch
-    rates: list[Annotated[float, Field(gt=0)]] = Field(default=[0.001, 0.002], min_length=1)
+    rates: list[Annotated[float, Field(gt=0)]] = Field(default=[0.001, 0.003], min_length=1)
     tuning_epochs: int = Field(2, ge=1)  # that each rate is tried for
 
 
