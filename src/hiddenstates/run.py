@@ -29,6 +29,7 @@ THREADS = "2"
 ENVIRONMENT = {
     "OMP_NUM_THREADS": THREADS,
     "NUMBA_NUM_THREADS": THREADS,
+    "GOMP_SPINCOUNT": "10000",  # where others use the cores, too, spinning without end costs a hundredfold
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONHASHSEED": "0",
 }
