@@ -87,3 +87,9 @@ def test_differences_read_from_top_to_bottom_and_red_is_real() -> None:
 def test_the_notebook_shows_what_was_written(tmp_path: Path) -> None:
     shown = figures.publish(DRAWN["bars"](tmp_path), tmp_path / "bars.png")
     assert shown.data == (tmp_path / "bars.png").read_bytes()
+
+
+def test_every_row_of_every_heat_map_is_in_sight() -> None:
+    tables = {str(n): pd.DataFrame(np.eye(n)) for n in (3, 7, 2)}
+    drawn = figures.heatmaps(tables, "", "", "")
+    assert [sorted(ax.get_ylim()) for ax in drawn.axes] == [[-0.5, n - 0.5] for n in (3, 7, 2)]

@@ -49,8 +49,9 @@ def heatmaps(
     """One heat map a table, each cell with its value; every map has its own colours, its best cell a frame if asked."""
     across = min(3, len(tables))
     down = -(-len(tables) // across)
-    size = next(iter(tables.values())).shape
-    figure, axes = _figure(down * (0.27 * size[0] + 1), nrows=down, ncols=across, squeeze=False, sharey=True)
+    heights = [len(table) for table in tables.values()]
+    alike = "row" if len(set(heights)) == 1 else "none"
+    figure, axes = _figure(down * (0.27 * max(heights) + 1), nrows=down, ncols=across, squeeze=False, sharey=alike)
     for ax in axes.flat[len(tables) :]:
         ax.set_axis_off()
     for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
