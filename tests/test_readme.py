@@ -49,3 +49,22 @@ def test_the_table_says_how_many_questions() -> None:
 
 def test_every_stage_is_listed() -> None:
     assert all(f"| {stage} |" in README for stage in SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence", "path"),
+    [
+        ("states", "through them {:.2f} of unseen views", "view to name, recall@1/projected, as CLIP does/value"),
+        ("states", "without them {:.2f}", "view to name, recall@1/last states, unprojected/value"),
+        ("tying", "perplexity {:.2f} tied", "perplexity/tied/test/value"),
+        ("tying", "{:.2f} untied", "perplexity/untied/test/value"),
+        ("tokens", "all of {:,} names", "names"),
+        ("tokens", "{:.1%} are one token", "overall/minilm/one token"),
+        ("tokens", "{:.1%} hold something unknown", "overall/minilm/unknown"),
+    ],
+)
+def test_what_the_notes_believed_is_held_against_what_was_measured(stage: str, sentence: str, path: str) -> None:
+    value = json.loads((ROOT / "out" / stage / "metrics.json").read_text("utf-8"))
+    for key in path.split("/"):
+        value = value[key]
+    assert sentence.format(value) in README
