@@ -8,7 +8,15 @@ from tiny import save_image, save_tiny
 from transformers import AutoImageProcessor, AutoModel
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.clip import Clip, as_legacy, load_clip, load_whole, pooled_position, shared_parameters
+from hiddenstates.encoding.clip import (
+    Clip,
+    as_legacy,
+    compared,
+    load_clip,
+    load_whole,
+    pooled_position,
+    shared_parameters,
+)
 from hiddenstates.encoding.encoder import load_encoder
 
 TEXTS = ["the flag of france", "bern", "red river city"]
@@ -103,3 +111,15 @@ def test_unequal_towers_cannot_be_tied(tmp_path: Path) -> None:
     assert len(load_clip(str(tmp_path)).vision.state_map) == 3
     with pytest.raises(LabError, match=r"clip: towers of different depth or width cannot be tied\. Choose one"):
         load_clip(str(tmp_path), tied=True)
+
+
+def test_three_ways_to_compare_images_and_texts(clip: Clip, folder: Path, tmp_path: Path) -> None:
+    images = [save_image(tmp_path / f"{i}.png", seed=i) for i in range(2)]
+    ways = compared(clip, load_clip(str(folder), tied=True), images, ["red", "bern", "paris"])
+    assert all((len(seen), len(read)) == (2, 3) for seen, read in ways.values())
+    assert all(torch.allclose(v.norm(dim=-1), torch.ones(len(v))) for pair in ways.values() for v in pair)
+    as_is, bare, tied = ways.values()
+    assert torch.equal(as_is[0], clip.embed_images(images))
+    assert torch.equal(as_is[1], tied[1])  # it is the image's tower that changes
+    assert not torch.allclose(as_is[0], tied[0])
+    assert not torch.allclose(as_is[1], bare[1])

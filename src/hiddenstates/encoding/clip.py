@@ -93,12 +93,28 @@ def as_legacy(encoder: Encoder) -> Encoder:
     return replace(encoder, model=tower)
 
 
+def compared(
+    clip: Clip, tied: Clip, images: Sequence[Path], texts: Sequence[str]
+) -> dict[str, tuple[Float[Tensor, "image width"], Float[Tensor, "text width"]]]:
+    """Images and texts at length 1, in three ways: projected, their pooled last states bare, and with tied towers."""
+    bare = (_pooled(clip.vision, images, "first"), _pooled(clip.text, texts, "eos"))
+    return {
+        "projected, as CLIP does": (clip.embed_images(images), clip.embed_texts(texts)),
+        "last states, unprojected": (nn.functional.normalize(bare[0]), nn.functional.normalize(bare[1])),
+        "tied towers, projected": (tied.embed_images(images), tied.embed_texts(texts)),
+    }
+
+
 @torch.inference_mode()
 def _projected(encoder: Encoder, inputs: Sequence[Input], pooling: str, head: nn.Sequential) -> Tensor:
-    ids = [str(i) for i in range(len(inputs))]
-    last = encoder.pool(ids, inputs, [pooling]).values[pooling][-1]  # [item, d_model]
-    vectors: Tensor = head(torch.from_numpy(last))
+    vectors: Tensor = head(_pooled(encoder, inputs, pooling))
     return nn.functional.normalize(vectors, dim=-1)
+
+
+def _pooled(encoder: Encoder, inputs: Sequence[Input], pooling: str) -> Float[Tensor, "item d_model"]:
+    """The last hidden state, pooled."""
+    ids = [str(i) for i in range(len(inputs))]
+    return torch.from_numpy(encoder.pool(ids, inputs, [pooling]).values[pooling][-1])
 
 
 def _tie(whole: Any) -> None:

@@ -48,7 +48,7 @@ def open_to_training(task: Task, tokenizer: Any) -> set[int]:
     It may read the passages about entities that no dev or test query asks about, and the train queries.
     """
     asked = list(zip(task.queries["entity"][:], task.queries["split"][:], task.queries["text"][:], strict=True))
-    held_out = {entity for entity, split, _ in asked if split != "train"}
+    held_out = {entity for entity, split, _ in asked if entity and split != "train"}
     about = zip(task.kb.passages["entity"][:], task.kb.texts(), strict=True)
     texts = [text for entity, text in about if entity not in held_out]
     encoded = tokenizer(texts + [text for _, split, text in asked if split == "train"], add_special_tokens=False)
