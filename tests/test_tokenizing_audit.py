@@ -2,19 +2,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tiny import save_tokenizer
-from transformers import AutoTokenizer, ByT5Tokenizer
+from tiny import tiny_tokenizer
+from transformers import ByT5Tokenizer
 
 from hiddenstates.tokenizing.audit import audit_names, audit_tokenizer, shares, worst
 from hiddenstates.tokenizing.backends import Words
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def tokenizer() -> Any:
     """Knows paris, rome, river, of, ##s, ##n and lower-cases."""
-    folder = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(folder)
-    return AutoTokenizer.from_pretrained(folder)
+    return tiny_tokenizer()
 
 
 def test_a_name_is_one_token_or_pieces_or_unknown_or_nothing(tokenizer: Any) -> None:

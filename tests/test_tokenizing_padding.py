@@ -1,17 +1,14 @@
 from typing import Any
 
 import pytest
-from tiny import save_tokenizer
-from transformers import AutoTokenizer
+from tiny import tiny_tokenizer
 
 from hiddenstates.tokenizing.padding import cut, layouts, lengths_of, lost, wasted
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(folder)
-    return AutoTokenizer.from_pretrained(folder)
+def tokenizer() -> Any:
+    return tiny_tokenizer()
 
 
 def test_lengths_count_special_tokens_and_are_never_cut(tokenizer: Any) -> None:

@@ -64,7 +64,7 @@ def tiny_model(model_type: str, **changes: Any) -> Any:
     return AutoModel.from_config(AutoConfig.for_model(model_type, **(size | changes))).eval()
 
 
-def save_tokenizer(folder: Path, model_type: str = "bert") -> None:
+def tiny_tokenizer(model_type: str = "bert") -> PreTrainedTokenizerFast:
     """A WordPiece tokenizer over `VOCABULARY`. T5's texts have an end only, all others a start, too."""
     pieces = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
     pieces.normalizer = normalizers.BertNormalizer()
@@ -74,9 +74,12 @@ def save_tokenizer(folder: Path, model_type: str = "bert") -> None:
     pieces.post_processor = processors.TemplateProcessing(form, special_tokens=ends)
     names = ("cls_token", "sep_token") if model_type not in SIZES else ("bos_token", "eos_token")
     special = dict(zip(names, ("[CLS]", "[SEP]"), strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", **special).save_pretrained(
-        folder
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", **special)
+
+
+def save_tokenizer(folder: Path, model_type: str = "bert") -> None:
+    """`tiny_tokenizer`, as `save_pretrained` leaves it."""
+    tiny_tokenizer(model_type).save_pretrained(folder)
 
 
 def save_tiny(folder: Path, model_type: str = "bert", **changes: Any) -> Path:
