@@ -7,9 +7,7 @@ import pandas as pd
 
 from hiddenstates.pretrain.checkpoints import Checkpoints
 from hiddenstates.pretrain.questions import VisualQuestion
-from hiddenstates.report.significance import compare, holm, interval
-
-ALPHA = 0.05
+from hiddenstates.report.significance import ALPHA, compare, holm, interval
 
 
 def shares(found: Mapping[str, pd.Series], entities: Sequence[str], seed: int) -> pd.DataFrame:
