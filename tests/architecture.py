@@ -57,8 +57,8 @@ class Repository:
 
     @cached_property
     def notebooks(self) -> dict[str, Path]:
-        """Notebooks by stage: `03_strategies.ipynb` is the notebook of `strategies`."""
-        return {path.stem.partition("_")[2]: path for path in sorted(self.root.glob("notebooks/*.ipynb"))}
+        """The stages' notebooks: `03_strategies.ipynb` is that of `strategies`. One without a number is no stage."""
+        return {path.stem.partition("_")[2]: path for path in sorted(self.root.glob("notebooks/[0-9][0-9]_*.ipynb"))}
 
     def files(self, modules: set[str]) -> set[str]:
         """The files of these modules and of all that they import, as paths from the root."""

@@ -17,15 +17,16 @@ LAYERS = (
     "core",
     "corpora multimodal tokenizing",
     "encoding",
+    "images",
     "retrieval",
     "report",
-    "pretrain tagging tying",
+    "explorer pretrain tagging tying",
     "preview",
     "run",
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}
 
-# Each of these packages enters through one module.
+# Each of these packages enters through one module, or one package of ours.
 DOORS = {"faiss": "retrieval.index", "matplotlib": "report.figures", "papermill": "run", "datasets": "core.data"}
 
 MODULES = sorted(HERE.modules.keys() - {PACKAGE})
@@ -54,7 +55,9 @@ def test_the_package_itself_imports_nothing() -> None:
 def test_a_package_enters_through_one_door(package: str, door: str) -> None:
     texts = {module: HERE.modules[module].read_text("utf-8") for module in MODULES}
     importers = {m for m, text in texts.items() if package in {name.split(".")[0] for name in imports(text)}}
-    assert importers == {f"{PACKAGE}.{door}"}
+    door = f"{PACKAGE}.{door}"
+    assert importers
+    assert all(module == door or module.startswith(f"{door}.") for module in importers)
 
 
 def test_one_name_in_five_places() -> None:

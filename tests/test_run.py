@@ -1,5 +1,6 @@
 """The runner on a toy of the stage `index`, whose notebook makes a file and fails when it is told to."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from hiddenstates import run
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.scrub import ELSEWHERE
 from hiddenstates.core.stage import WRITE_TO
 from hiddenstates.run import ENVIRONMENT, main, run_stage
 
@@ -30,6 +32,12 @@ stage.write_metrics({"depth": depth})
 print(factory, depth, os.environ["PYTHONHASHSEED"])
 """
 
+TIMED = """
+import time
+stage.write_timings({"search": {"seconds": 0.5}})
+print("at", time.monotonic_ns())
+"""
+
 
 class Toy:
     """A folder of notebooks, a params file, and the folder that the stages write to."""
@@ -41,9 +49,13 @@ class Toy:
 
     def write(self, parameters: str, tag: str = "parameters") -> None:
         """The notebook anew, with this parameters cell."""
-        cells = [new_code_cell(parameters, id="knobs", metadata={"tags": [tag]}), new_code_cell(WORK, id="work")]
+        cells = [
+            new_code_cell(parameters, id="knobs", metadata={"tags": [tag]}),
+            new_code_cell(WORK, id="work"),
+            new_code_cell(TIMED, id="clock", metadata={"tags": ["timed"]}),
+        ]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(new_notebook(cells=cells, metadata=kernel), self.notebooks / "06_index.ipynb")
+        nbformat.write(new_notebook(cells=cells, metadata=kernel), self.notebooks / "07_index.ipynb")
 
     def run(self, params: str) -> Path:
         self.params.write_text(params, "utf-8")
@@ -80,12 +92,14 @@ def content(toy: Toy) -> dict[str, bytes]:
     assert toy.run("index: {factory: HNSW32, depth: 7}") == toy.out / "index"
     first = toy.content()
     toy.run("index: {factory: HNSW32, depth: 7}")
-    assert toy.content() == first
-    return first
+    again = toy.content()
+    assert {name for name in first if first[name] != again[name]} == {"index/timings.json", "index/timed.ipynb"}
+    return again
 
 
 def test_a_stage_leaves_its_folder_and_nothing_else(content: dict[str, bytes], toy: Toy) -> None:
-    assert sorted(content) == ["index/made.txt", "index/metrics.json", "index/notebook.ipynb"]
+    made = ("made.txt", "metrics.json", "notebook.ipynb", "timed.ipynb", "timings.json")
+    assert sorted(content) == [f"index/{name}" for name in made]
     assert [p.name for p in toy.out.iterdir()] == ["index"]
     assert (content["index/made.txt"], content["index/metrics.json"]) == (b"HNSW32", b'{\n  "depth": 7\n}\n')
     assert WRITE_TO not in os.environ
@@ -93,12 +107,25 @@ def test_a_stage_leaves_its_folder_and_nothing_else(content: dict[str, bytes], t
 
 def test_the_notebook_holds_the_injected_parameters_and_no_trace_of_the_run(content: dict[str, bytes]) -> None:
     notebook = nbformat.reads(content["index/notebook.ipynb"].decode(), as_version=4)
-    _, injected, work = notebook.cells
+    _, injected, work, _ = notebook.cells
     assert injected.metadata.tags == ["injected-parameters"]
     assert 'factory = "HNSW32"\ndepth = 7' in injected.source
     assert [output.text for output in work.outputs] == ["HNSW32 7 0\n"]
     assert "papermill" not in notebook.metadata
     assert all(cell.metadata.keys() <= {"tags"} for cell in notebook.cells)
+
+
+def test_what_the_clock_says_lies_beside(content: dict[str, bytes]) -> None:
+    plain, timed = (
+        nbformat.reads(content[f"index/{name}.ipynb"].decode(), as_version=4).cells[-1].outputs[0].text
+        for name in ("notebook", "timed")
+    )
+    assert plain == ELSEWHERE
+    assert timed.startswith("at ")
+    timings = json.loads(content["index/timings.json"])
+    assert timings["search"] == {"seconds": 0.5}
+    assert timings["stage"]["seconds"] > 0.5  # a kernel takes that long to start
+    assert 10 < timings["stage"]["peak memory, MB"] < 10_000
 
 
 def test_a_failing_notebook_is_kept_and_the_former_results_too(
@@ -140,15 +167,15 @@ def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
         (
             "encoder = factory = 1",
             "parameters",
-            r"06_index\.ipynb: depth: in its parameters cell or in params\.py, not in both",
+            r"07_index\.ipynb: depth: in its parameters cell or in params\.py, not in both",
         ),
         (
             "encoder = factory = depth = kind = 1",
             "parameters",
-            r"06_index\.ipynb: kind: in its parameters cell or in params\.py",
+            r"07_index\.ipynb: kind: in its parameters cell or in params\.py",
         ),
-        ("encoder = factory = depth = 1", "other", r"06_index\.ipynb: no cell is tagged `parameters`\. Tag the cell"),
-        ("encoder = factory = (", "parameters", r"06_index\.ipynb: its parameters cell is not Python \(.*line 1\)"),
+        ("encoder = factory = depth = 1", "other", r"07_index\.ipynb: no cell is tagged `parameters`\. Tag the cell"),
+        ("encoder = factory = (", "parameters", r"07_index\.ipynb: its parameters cell is not Python \(.*line 1\)"),
     ],
 )
 def test_parameters_that_do_not_match_are_refused(idle: Toy, cell: str, tag: str, message: str) -> None:
@@ -165,7 +192,7 @@ def test_another_stage_s_typo_stops_this_one(idle: Toy) -> None:
 
 @pytest.mark.parametrize("stage", ["strategies", "strategies@t6", "index@t5"])
 def test_a_stage_s_encoder_must_be_one_of_params(idle: Toy, stage: str) -> None:
-    (idle.notebooks / "06_index.ipynb").rename(idle.notebooks / f"06_{stage.partition('@')[0]}.ipynb")
+    (idle.notebooks / "07_index.ipynb").rename(idle.notebooks / f"07_{stage.partition('@')[0]}.ipynb")
     idle.params.write_text("states: {encoders: {minilm: {}, t5: {}}}", "utf-8")
     right = "index" if stage.startswith("index") else "strategies@minilm, strategies@t5"
     with pytest.raises(LabError, match=rf"stage '{stage}': choose one of {right}\."):

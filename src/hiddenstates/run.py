@@ -4,13 +4,18 @@ A stage that runs for each encoder is named as DVC does: `strategies@minilm` wri
 
 Everything is checked before any work; the notebook writes into a folder beside, which replaces out/<stage> only when
 the notebook is through. A notebook that fails is kept in out/failed/ to be read.
+
+notebook.ipynb and metrics.json come out the same each time. What the clock says does not, and lies beside them,
+unknown to DVC: timings.json, and timed.ipynb, the notebook with its timed cells.
 """
 
 import argparse
 import ast
 import os
+import resource
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +25,11 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import fresh_folder, replace_folder
 from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, out_folder, params_file
-from hiddenstates.core.scrub import scrub
-from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.core.scrub import scrub, timed_cells, untimed
+from hiddenstates.core.stage import WRITE_TO, add_timings
 
 THREADS = "2"
 ENVIRONMENT = {
@@ -41,16 +47,18 @@ def run_stage(stage: str) -> Path:
     notebook = notebook_of(name)
     parameters = parameters_of(name, encoder)
     check_parameters(notebook, parameters)
-    staging = _fresh(out_folder() / f".{stage}.partial")
+    staging = fresh_folder(out_folder() / f".{stage}.partial")
     os.environ |= {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()} | {WRITE_TO: str(staging)}
+    start = time.monotonic()
     try:
         _execute(notebook, staging / "notebook.ipynb", parameters)
+        add_timings(staging, {"stage": {"seconds": time.monotonic() - start, "peak memory, MB": _peak_memory()}})
     except (PapermillExecutionError, DeadKernelError) as error:
         kept = _keep_failed(stage, staging)
         raise LabError(f"{stage}: {_told(error)}\nThe failed notebook: {kept}") from error
     finally:
         del os.environ[WRITE_TO]
-    return _replace(staging, out_folder() / name / encoder)
+    return replace_folder(staging, out_folder() / name / encoder)
 
 
 def notebook_of(stage: str) -> Path:
@@ -92,8 +100,16 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
 
 def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     papermill.execute_notebook(notebook, output, parameters=parameters, stderr_file=sys.stderr, progress_bar=False)
-    done = nbformat.read(output, as_version=4)
-    nbformat.write(scrub(done), output)
+    done = scrub(nbformat.read(output, as_version=4))
+    nbformat.write(untimed(done), output)
+    if timed_cells(done):
+        nbformat.write(done, output.with_name("timed.ipynb"))
+
+
+def _peak_memory() -> float:
+    """The most that the kernel, or a process of its own, held at once, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _told(error: PapermillExecutionError | DeadKernelError) -> str:
@@ -109,25 +125,6 @@ def _keep_failed(stage: str, staging: Path) -> Path:
     shutil.move(staging / "notebook.ipynb", kept)
     shutil.rmtree(staging)
     return kept
-
-
-def _fresh(folder: Path) -> Path:
-    """An empty folder, whatever a killed run left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _replace(staging: Path, target: Path) -> Path:
-    """Rename, never copy: a reader sees the old folder or the new one."""
-    old = target.with_name(f".{target.name}.old")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    staging.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-    return target
 
 
 def main() -> None:

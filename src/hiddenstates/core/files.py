@@ -1,7 +1,9 @@
 """Files whose content can be named, and tensors that come back as they were."""
 
 import hashlib
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,36 @@ def sha256(path: Path) -> str:
     """The file's SHA-256, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fresh_folder(folder: Path) -> Path:
+    """An empty folder, whatever a killed run left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def replace_folder(staging: Path, target: Path) -> Path:
+    """Put `staging` in the place of `target`. Renamed, never copied: a reader sees the old folder or the new one."""
+    old = target.with_name(f".{target.name}.old")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    staging.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder that takes the place of `target` when the block is through; of a block that fails nothing stays."""
+    staging = fresh_folder(target.with_name(f".{target.name}.partial"))
+    try:
+        yield staging
+        replace_folder(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_tensors(tensors: Mapping[str, np.ndarray], path: Path, about: str | None = None) -> None:

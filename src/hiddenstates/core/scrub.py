@@ -1,12 +1,20 @@
 """Executed notebooks without what differs from run to run, so that equal work gives equal bytes."""
 
+from copy import deepcopy
+
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 
 INJECTED = "injected-parameters"
 
+TIMED = "timed"
+"""Tag of a cell whose outputs depend on the machine and the moment."""
+
+ELSEWHERE = "Timed on the machine that ran it: timed.ipynb, beside this notebook, shows it."
+
 
 def scrub(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without timings, progress bars and random ids; what it says and shows is untouched."""
+    """The notebook without the moment of its run, progress bars and random ids; what it says and shows is untouched."""
     for key in ("papermill", "widgets"):
         notebook.metadata.pop(key, None)
     for cell in notebook.cells:
@@ -17,6 +25,19 @@ def scrub(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _passing(output)]
     return notebook
+
+
+def untimed(notebook: NotebookNode) -> NotebookNode:
+    """A copy in which each cell tagged `TIMED` says where its outputs are instead of showing them."""
+    copy = deepcopy(notebook)
+    for cell in timed_cells(copy):
+        cell.outputs = [new_output("stream", text=ELSEWHERE)]
+    return copy
+
+
+def timed_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells whose outputs are timings."""
+    return [c for c in notebook.cells if c.cell_type == "code" and TIMED in c.metadata.get("tags", [])]
 
 
 def _passing(output: NotebookNode) -> bool:

@@ -44,6 +44,17 @@ class Stage:
         text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False)
         (self.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
 
+    def write_timings(self, timings: Mapping[str, Any]) -> None:
+        """timings.json: what differs from run to run, and so is no metric."""
+        add_timings(self.folder, timings)
+
+
+def add_timings(folder: Path, timings: Mapping[str, Any]) -> None:
+    """Add to the timings.json of a stage's folder, floats rounded to `DIGITS`."""
+    path = folder / "timings.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(known | _rounded(timings), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
 
 def open_stage(name: str) -> Stage:
     """The stage whose notebook this is."""

@@ -1,0 +1,23 @@
+"""The lab's figures. The one door to matplotlib."""
+
+from hiddenstates.report.figures.charts import bars, differences, estimates, lines, scatter, spread, steps
+from hiddenstates.report.figures.grids import heatmaps, lettered, members
+from hiddenstates.report.figures.pictures import pictures
+from hiddenstates.report.figures.style import ACCENT, WIDTH, publish
+
+__all__ = [
+    "ACCENT",
+    "WIDTH",
+    "bars",
+    "differences",
+    "estimates",
+    "heatmaps",
+    "lettered",
+    "lines",
+    "members",
+    "pictures",
+    "publish",
+    "scatter",
+    "spread",
+    "steps",
+]

@@ -1,0 +1,113 @@
+"""Charts: dots, lines, bars, intervals."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from hiddenstates.report.figures.style import ACCENT, INK, QUIET, blank
+from hiddenstates.report.significance import ALPHA
+
+
+def steps(table: pd.DataFrame, unit: str) -> Figure:
+    """A panel a first-level name, a row a second-level one: dev hollow, test filled."""
+    names = list(table.index.unique(0))
+    figure, axes = blank(2.6, ncols=len(names), squeeze=False, sharey=True)
+    for ax, name in zip(axes.flat, names, strict=True):
+        rows = table.loc[name]
+        places = range(len(rows))
+        ax.plot(rows["dev"], places, "o--", mfc="white", color=QUIET, label="dev, where it was chosen")
+        ax.plot(rows["test"], places, "o-", color=ACCENT, label="test")
+        ax.set_yticks(places, rows.index)
+        ax.set_title(name)
+        ax.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    figure.supxlabel(unit, size=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
+    return figure
+
+
+def scatter(points: pd.DataFrame, marked: Mapping[str, str], unit: str) -> Figure:
+    """dev against test, one dot a strategy; marked: a name for some of them."""
+    figure, ax = blank(4.2)
+    ax.plot(points["dev"], points["test"], "o", color=QUIET, alpha=0.5, ms=4)
+    for i, (name, strategy) in enumerate(marked.items()):
+        x, y = points.loc[strategy, ["dev", "test"]]
+        ax.plot(x, y, "o", color=ACCENT, ms=8, mfc="white" if i else ACCENT, mew=2)
+        ax.annotate(name, (x, y), xytext=(9, -12 if i % 2 else 6), textcoords="offset points")
+    ax.set(xlabel=f"dev, {unit}", ylabel=f"test, {unit}")
+    ax.margins(0.15)
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def differences(table: pd.DataFrame, unit: str, against: str) -> Figure:
+    """A dot and its 95% interval a row; columns difference, low, high, and p already corrected."""
+    figure, ax = blank(0.34 * len(table) + 1.1)
+    for i, (_, row) in enumerate(table.iloc[::-1].iterrows()):
+        color = ACCENT if row["p"] < ALPHA else QUIET
+        ax.plot([row["low"], row["high"]], [i, i], color=color, lw=2.5, solid_capstyle="round")
+        ax.plot(row["difference"], i, "o", color=color, ms=7)
+    ax.axvline(0, color=INK, lw=0.8)
+    ax.set_yticks(range(len(table)), table.index[::-1])
+    ax.set_xlabel(f"difference in {unit} against {against}, with its 95% interval (red: p < {ALPHA} after Holm)")
+    ax.grid(axis="x", alpha=0.3)
+    ax.margins(y=0.12)
+    return figure
+
+
+def estimates(series: Mapping[str, pd.DataFrame], unit: str, rows: str) -> Figure:
+    """A dot and its 95% interval a row and series; columns value, low, high."""
+    names = next(iter(series.values())).index
+    figure, ax = blank(0.36 * len(names) + 1.1)
+    shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.8, len(series)))
+    offsets = np.linspace(0.22, -0.22, len(series)) if len(series) > 1 else [0.0]
+    for (name, table), color, offset in zip(series.items(), shades, offsets, strict=True):
+        places = np.arange(len(names))[::-1] + offset
+        ax.hlines(places, table["low"], table["high"], color=color, lw=1.6, alpha=0.5)
+        ax.plot(table["value"], places, "o", color=color, ms=5, label=name)
+    ax.set_yticks(range(len(names)), names[::-1])
+    ax.set(xlabel=unit, ylabel=rows)
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    ax.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def lines(table: pd.DataFrame, x: str, y: str, title: str = "") -> Figure:
+    """One line a column over the index, named at its end."""
+    figure, ax = blank(2.9)
+    shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, table.shape[1]))
+    for name, color in zip(table.columns, shades, strict=True):
+        ax.plot(table.index, table[name], "o-", color=color, ms=4, lw=1.6, label=name)
+    ax.set(xlabel=x, ylabel=y, title=title, xticks=list(table.index))
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def spread(values: Float[np.ndarray, "item rank"], x: str, y: str) -> Figure:
+    """Over the ranks 1, 2, …: the median over the items, and the band that holds the middle half of them."""
+    figure, ax = blank(2.9)
+    ranks = np.arange(1, values.shape[1] + 1)
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+    ax.fill_between(ranks, low, high, color=QUIET, alpha=0.35, lw=0, label="middle half")
+    ax.plot(ranks, middle, "o-", color=ACCENT, ms=4, label="median")
+    ax.set(xlabel=x, ylabel=y, xticks=ranks)
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def bars(table: pd.DataFrame, x: str, y: str = "") -> Figure:
+    """Stacked horizontal bars: one a row, one colour a column, totals at the end."""
+    figure, ax = blank(0.34 * len(table) + 1.1)
+    shades = mpl.colormaps["Blues"](np.linspace(0.35, 0.9, table.shape[1]))
+    table.iloc[::-1].plot.barh(stacked=True, ax=ax, color=list(shades), width=0.7)
+    for i, total in enumerate(table.iloc[::-1].sum(axis=1)):
+        ax.text(total, i, f" {total:,.0f}", va="center")
+    ax.set(xlabel=x, ylabel=y)
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
