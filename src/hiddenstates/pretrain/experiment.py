@@ -17,6 +17,7 @@ from hiddenstates.pretrain.clip import Pairs, grid_features, vision_tower
 from hiddenstates.pretrain.knowledge import Knowledge
 from hiddenstates.pretrain.progress import Progress
 from hiddenstates.pretrain.questions import Asker, VisualQuestion
+from hiddenstates.pretrain.side_by_side import side_by_side
 from hiddenstates.pretrain.views import Views, draw_views, flags, image_processor
 from hiddenstates.pretrain.vl import KINDS, Diet
 from hiddenstates.tokenizing.training import TOKENIZERS, train_tokenizer
@@ -105,11 +106,11 @@ def run_experiment(knowledge: Knowledge, params: Pretrain, progress: Progress) -
     vision = vision_tower(clip.trained)
     features = {name: grid_features(vision, some.pixels) for name, some in views.items()}
     places = GridBoxes(vision, image_processor(params)).places()
-    vl = {}
-    for name, kind in KINDS.items():
-        diet = Diet(
-            name, tokenizers[kind.tokenizer], questions["train"], features["train"], places,
-            knowledge.train_texts, params,
-        )  # fmt: skip
-        vl[name] = train_vl(diet, questions["dev"], features["dev"], progress)
+    texts = knowledge.train_texts
+    diets = [
+        Diet(name, tokenizers[kind.tokenizer], questions["train"], features["train"], places, texts, params)
+        for name, kind in KINDS.items()
+    ]
+    trained = side_by_side(train_vl, [(diet, questions["dev"], features["dev"], progress) for diet in diets])
+    vl = {made.name: made for made in trained}
     return Experiment(knowledge, params, views, questions, clip, vision, features, places, vl)
