@@ -6,7 +6,7 @@ import pytest
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
-from hiddenstates.retrieval.fusion import NORMS, best, onto_passages, otherwise, reciprocal_rank, weighted, within
+from hiddenstates.retrieval.fusion import NORMS, best, cut, onto_passages, otherwise, reciprocal_rank, weighted, within
 
 TEXT = Run({"q": {"a": 0.9, "b": 0.5, "c": 0.1}})
 IMAGE = Run({"q": {"b": 8.0, "c": 4.0, "d": 0.0}})
@@ -91,13 +91,16 @@ def test_the_best_few_and_what_ties_with_the_last() -> None:
     assert best(run, 2) == {"q": ["a", "b", "c"], "r": []}
 
 
+def test_a_cut_does_not_choose_between_equals() -> None:
+    run = Run({"q": {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.1}})
+    assert cut(run, 2).rows == {"q": {"b": 0.9}}
+    assert cut(run, 3).rows == {"q": {"a": 0.5, "b": 0.9, "c": 0.5}}
+    assert cut(run, 9).rows == run.rows
+
+
 def test_where_a_run_has_nothing_the_fallback_answers() -> None:
-    fallback = Run({"q": {"a": 1.0}, "r": {"b": 1.0}, "s": {"c": 1.0}})
-    assert otherwise(Run({"q": {"z": 2.0}, "r": {}}), fallback).rows == {
-        "q": {"z": 2.0},
-        "r": {"b": 1.0},
-        "s": {"c": 1.0},
-    }
+    fallback = Run({"q": {"a": 1.0}, "r": {"b": 1.0}})
+    assert otherwise(Run({"q": {"z": 2.0}}), fallback).rows == {"q": {"z": 2.0}, "r": {"b": 1.0}}
 
 
 def test_bad_requests_are_refused() -> None:

@@ -114,7 +114,10 @@ def onto_passages(run: Run, passages: Mapping[str, str], queries: Mapping[str, s
 
 def within(run: Run, allowed: Mapping[str, Collection[str]]) -> Run:
     """The run with only these passages of each query. A query that `allowed` does not name keeps all it has."""
-    return Run({query: _kept(row, allowed[query]) if query in allowed else row for query, row in run.rows.items()})
+    kept = {
+        query: {p: row[p] for p in allowed[query] if p in row} for query, row in run.rows.items() if query in allowed
+    }
+    return Run({**run.rows, **kept})
 
 
 def best(run: Run, k: int) -> dict[str, list[str]]:
@@ -126,9 +129,18 @@ def best(run: Run, k: int) -> dict[str, list[str]]:
     return found
 
 
+def cut(run: Run, depth: int) -> Run:
+    """The `depth` best of each query, but none that has the same score as one that is left out."""
+    rows = {}
+    for query, row in run.rows.items():
+        least = sorted(row.values(), reverse=True)[depth : depth + 1]
+        rows[query] = {p: score for p, score in row.items() if score > least[0]} if least else row
+    return Run(rows)
+
+
 def otherwise(run: Run, fallback: Run) -> Run:
-    """The run, and for each query of the fallback that it has nothing for, the fallback's row."""
-    return Run({query: run.rows.get(query) or row for query, row in fallback.rows.items()})
+    """The run, and the fallback's row for each of its queries that the run lacks."""
+    return Run({**fallback.rows, **run.rows})
 
 
 def _divided(scores: Scores, scale: Float64[np.ndarray, "run query 1"]) -> Scores:
@@ -139,8 +151,3 @@ def _divided(scores: Scores, scale: Float64[np.ndarray, "run query 1"]) -> Score
 def _carried(run: Run, image: str, passages: Mapping[str, str]) -> dict[str, float]:
     row = run.rows.get(image, {})
     return {passage: row[name] for passage, name in passages.items() if name in row}
-
-
-def _kept(row: Mapping[str, float], allowed: Collection[str]) -> dict[str, float]:
-    wanted = set(allowed)
-    return {passage: score for passage, score in row.items() if passage in wanted}
