@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates, Pooling, get_pooling
 
-LENGTHS = [3, 7, 1, 5]
+LENGTHS = [3, 7, 2, 5]
 every_pooling = pytest.mark.parametrize("function", POOLINGS.values(), ids=POOLINGS)
 
 
@@ -63,10 +63,17 @@ def test_the_rest_of_the_batch_changes_nothing(function: Pooling) -> None:
     assert not torch.equal(function(changed)[:, 1], function(batch)[:, 1])
 
 
-@every_pooling
-def test_one_token_is_itself(function: Pooling) -> None:
+@pytest.mark.parametrize("name", [name for name in POOLINGS if name != "patches"])
+def test_one_token_is_itself(name: str) -> None:
     token = random_states([1])
-    assert torch.equal(function(token), token.values[:, :, 0])
+    assert torch.equal(POOLINGS[name](token), token.values[:, :, 0])
+
+
+def test_patches_are_what_is_left_after_the_first() -> None:
+    with pytest.raises(
+        LabError, match=r"pooling patches: row 1 of the batch has one position, .* Choose first or mean"
+    ):
+        POOLINGS["patches"](random_states([3, 1]))
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,7 @@ def test_one_token_is_itself(function: Pooling) -> None:
         ("mean", [(1 - 5 + 4) / 3, (-2 + 8 + 0) / 3]),
         ("max", [4, 8]),
         ("eos", [-5, 8]),
+        ("patches", [(-5 + 4) / 2, (8 + 0) / 2]),
     ],
 )
 def test_by_hand(name: str, expected: list[float]) -> None:

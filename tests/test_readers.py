@@ -32,6 +32,7 @@ from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForCondi
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]
 TEXTUAL = [name for name, family in FAMILIES.items() if family.reads != "image"]
+TEXT_POOLINGS = {name: function for name, function in POOLINGS.items() if name != "patches"}  # T5's "" is one token
 every_family = pytest.mark.parametrize("name", FAMILIES)
 every_text = pytest.mark.parametrize("name", TEXTUAL)
 bfloat16 = pytest.mark.skipif(
@@ -69,7 +70,7 @@ def inputs(name: str, root: Path) -> list[Any]:
 @every_family
 def test_alone_padded_and_streamed_agree(encoders: dict[str, Encoder], root: Path, name: str) -> None:
     encoder, items = encoders[name], inputs(name, root)
-    poolings = [p for p in POOLINGS if p != "eos" or name in TEXTUAL]
+    poolings = list(TEXT_POOLINGS) if name in TEXTUAL else [p for p in POOLINGS if p != "eos"]
     streamed = encoder.pool([str(i) for i in range(len(items))], items, poolings).values
     padded, alone = encoder.states(items), [encoder.states([item]) for item in items]
     for p in poolings:
@@ -101,7 +102,7 @@ def test_a_tokenised_batch_is_read_wherever_and_with_whatever_it_is_padded(
     ids, mask = side_by_side(encoder.tokenize(WORDS), left, pad)
     states, alone = encoder.states_of(ids, mask), [encoder.states([text]) for text in WORDS]
     assert torch.equal(states.mask, mask.bool())
-    for p, function in POOLINGS.items():
+    for p, function in TEXT_POOLINGS.items():
         expected = torch.cat([function(one) for one in alone], 1)
         assert_allclose(function(states), expected, rtol=1e-5, atol=1e-5, err_msg=p)
 

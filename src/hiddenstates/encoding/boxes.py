@@ -3,8 +3,8 @@
 And what reads them, beside a text, for VL-T5 and VL-BART.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import sha256
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.models import load_config, load_image_processor, load_model
-from hiddenstates.encoding.readers import Batch, Input, Row, TextImage, TextReader
+from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextImage, TextReader
+
+AT_ONCE = 64
+"""Images whose boxes are made in one batch, where they are stored."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,41 @@ class GridBoxes:
 
     def places(self) -> Float[Tensor, "box 4"]:
         """(x1, x2, y1, y2) of each patch in [0, 1], in the order of the features."""
-        edges = torch.arange(self.side + 1) / self.side
-        y, x = torch.meshgrid(torch.arange(self.side), torch.arange(self.side), indexing="ij")
-        return torch.stack([edges[x], edges[x + 1], edges[y], edges[y + 1]], -1).flatten(0, 1)
+        return _grid(self.side)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredBoxes:
+    """The boxes of some images, made once. Does what `GridBoxes` does, of these images. Made by `store_boxes`.
+
+    values: of each different image
+    rows:   which of them an image is
+    """
+
+    values: Float[Tensor, "image box feat_dim"]
+    rows: Mapping[Path, int]
+    side: int
+
+    def features(self, images: Sequence[Path]) -> Float[Tensor, "image box feat_dim"]:
+        unknown = next((path for path in images if path not in self.rows), None)
+        if unknown:
+            raise LabError(f"{unknown}: its boxes are not among the {len(self.rows)} stored ones. Store them, too.")
+        return self.values[[self.rows[path] for path in images]]
+
+    def places(self) -> Float[Tensor, "box 4"]:
+        return _grid(self.side)
+
+
+def store_boxes(boxes: GridBoxes, images: Iterable[Path]) -> StoredBoxes:
+    """The boxes of these images; files of equal content are embedded once. 36 boxes of 2048 take 0.3 MB an image."""
+    held = {path: sha256(path) if path.is_file() else str(path) for path in images}
+    first: dict[str, Path] = {}
+    for path, content in held.items():
+        first.setdefault(content, path)
+    paths, row = list(first.values()), {content: i for i, content in enumerate(first)}
+    made = [boxes.features(paths[i : i + AT_ONCE]) for i in range(0, len(paths), AT_ONCE)]
+    values = torch.cat(made) if made else torch.empty(0, boxes.side**2, boxes.vision.config.hidden_size)
+    return StoredBoxes(values, {path: row[content] for path, content in held.items()}, boxes.side)
 
 
 @dataclass(frozen=True)
@@ -50,7 +86,7 @@ class TextImageReader:
     """Reads texts, some with an image, whose boxes come after the text. boxes: None if the model came without them."""
 
     text: TextReader
-    boxes: GridBoxes | None
+    boxes: GridBoxes | StoredBoxes | None
     kinds: ClassVar[tuple[type, ...]] = (str, TextImage)
 
     def inputs(self, texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input | None]:
@@ -84,6 +120,13 @@ class TextImageReader:
         return Row(text.tokens, image, self.boxes.side**2)
 
 
+def with_stored(reader: Reader, images: Iterable[Path]) -> Reader:
+    """The reader with the boxes of these images made once; one that reads no boxes, or stored ones, as it is."""
+    if isinstance(reader, TextImageReader) and isinstance(reader.boxes, GridBoxes):
+        return replace(reader, boxes=store_boxes(reader.boxes, images))
+    return reader
+
+
 def load_boxes(folder: Path, feat_dim: int) -> GridBoxes | None:
     """The boxes that the vision model in the folder makes; None where there is no such folder."""
     if not folder.is_dir():
@@ -95,3 +138,10 @@ def load_boxes(folder: Path, feat_dim: int) -> GridBoxes | None:
             f"wanted is a clip_vision_model of the encoder's feat_dim {feat_dim}. Save the one it was trained with."
         )
     return GridBoxes(load_model(folder), load_image_processor(folder))
+
+
+def _grid(side: int) -> Float[Tensor, "box 4"]:
+    """(x1, x2, y1, y2) of each cell, row by row from the top left."""
+    edges = torch.arange(side + 1) / side
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    return torch.stack([edges[x], edges[x + 1], edges[y], edges[y + 1]], -1).flatten(0, 1)

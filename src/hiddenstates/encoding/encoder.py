@@ -1,7 +1,8 @@
 """`Encoder`: inputs in, hidden states or embeddings out. One class; families differ by data (families.py)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
+from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.families import Family, StateMap, family_of
 from hiddenstates.encoding.linear import pack
 from hiddenstates.encoding.loading import load_reader
@@ -156,9 +158,11 @@ def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStat
     """One forward pass over every passage and every query: their texts, their images or both, as the encoder reads.
 
     An item that has no image, of which an encoder of images reads nothing, is left out; LabError where that is all.
+    Boxes of an image are made once, however many items show it.
     """
     root = task.kb.images
     images = [[root / name if name else None for name in rows["image"][:]] for rows in (task.kb.passages, task.queries)]
+    encoder = replace(encoder, reader=with_stored(encoder.reader, (path for path in chain(*images) if path)))
     passages = _pool_read(encoder, task.kb.ids, task.kb.texts(), images[0], poolings)
     return TaskStates(
         passages, _pool_read(encoder, task.queries["id"][:], task.queries["text"][:], images[1], poolings)

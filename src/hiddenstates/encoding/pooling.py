@@ -4,7 +4,7 @@ A new pooling is one function with `@pooling` here; the invariance tests find it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -88,6 +88,19 @@ def eos(states: HiddenStates) -> Pooled:
             "Let the tokenizer cut it (truncation=True keeps that token), or choose last or mean."
         )
     return _at(states.values, states.eos)
+
+
+@pooling
+def patches(states: HiddenStates) -> Pooled:
+    """The average of all positions but the first: of an image its patches, without the class token."""
+    rest = states.mask & (states.mask.cumsum(-1) > 1)
+    bare = ~rest.any(-1)
+    if bare.any():
+        raise LabError(
+            f"pooling patches: row {int(bare.int().argmax())} of the batch has one position, "
+            "so nothing but the first. Choose first or mean."
+        )
+    return mean(replace(states, mask=rest))
 
 
 def _at(values: Float[Tensor, "layer batch position d_model"], position: Int[Tensor, " batch"]) -> Pooled:

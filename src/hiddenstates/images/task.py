@@ -3,17 +3,18 @@
 from dataclasses import replace
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, Task, table
-from hiddenstates.core.files import sha256
 from hiddenstates.core.relevance import Qrels
+from hiddenstates.images.content import contents, first_names
 
 
 def image_task(task: Task) -> Task:
     """What is searched: each different image of the passages, once. What is asked: each image of the queries, once.
 
     An item's id is its image's name, of files with the same content the first one's. An image is relevant where a
-    passage that has it is relevant to a query that has the other. The texts are empty, the titles too.
+    passage that has it is relevant to a query that has the other. The texts are empty, the titles too, and the
+    templates: a view is older than the questions about it.
     """
-    names = _same_content(task)
+    names = first_names(contents(task.kb.images, task.kb.passages["image"][:]))
     passages = {names[row["image"]]: row for row in reversed(list(task.kb.passages)) if row["image"]}
     queries = {row["image"]: row for row in reversed(list(task.queries)) if row["image"]}
     image_of = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
@@ -22,20 +23,10 @@ def image_task(task: Task) -> Task:
         for passage, grade in task.qrels[query].items() if image else ():
             if found := names.get(image_of[passage]):
                 grades[image][found] = max(grade, grades[image].get(found, 0.0))
-    kept = ("entity", "topic", "set", "split", "template", "view")
+    kept = ("entity", "topic", "set", "split", "view")
     rows = [
         [{key: row[key] for key in kept if key in row} | {"id": image, "image": image} for image, row in found.items()]
         for found in (passages, queries)
     ]
     kb = replace(task.kb, passages=table(rows[0], PASSAGE_COLUMNS))
     return Task(kb, table(rows[1], QUERY_COLUMNS), Qrels(grades), unjudged=task.unjudged)
-
-
-def _same_content(task: Task) -> dict[str, str]:
-    """Each image name of the passages -> the first name whose file holds the same bytes; a missing file is its own."""
-    first: dict[str, str] = {}
-    found = {}
-    for name in dict.fromkeys(name for name in task.kb.passages["image"][:] if name):
-        path = task.kb.images / name
-        found[name] = first.setdefault(sha256(path) if path.is_file() else name, name)
-    return found

@@ -1,0 +1,150 @@
+"""The images of a knowledge base as vectors: made each time from an image's name, or once and stored.
+
+Both ways give the states of an item's image under the item's id, and the same numbers.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from hiddenstates.core.data import KnowledgeBase
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import whole_folder
+from hiddenstates.core.images import read_image
+from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.images.content import contents, first_names
+
+SHARD = 64
+"""Images that are embedded before they are put on disk: what a killed run loses."""
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """The stored way. Made by `embed_images`.
+
+    states: of each different image once; the id is its name, of files with equal content the first one's
+    names:  every image name -> the id of its content
+    faults: image name -> why it has no features: the file is missing, broken or too large
+    """
+
+    states: PooledStates
+    names: dict[str, str]
+    faults: dict[str, str]
+
+    def rows(self, images: Sequence[str]) -> Int64[np.ndarray, " item"]:
+        """The row in the states of each item's image; -1 where an item has none, or one with a fault."""
+        place = {id: row for row, id in enumerate(self.states.ids)}
+        unknown = next((name for name in images if name and name not in self.names | self.faults), None)
+        if unknown:
+            raise LabError(f"images: no features of {unknown!r}, an image they were not made of. {AGAIN}")
+        return np.array([place.get(self.names.get(name, ""), -1) for name in images], dtype=np.int64)
+
+    def of_items(self, ids: Sequence[str], images: Sequence[str]) -> PooledStates:
+        """The states of the image of each item, under the item's id; an item without a sound image is left out."""
+        rows = self.rows(images)
+        kept = rows >= 0
+        values = {pool: states[:, rows[kept]] for pool, states in self.states.values.items()}
+        named = [id for id, sound in zip(ids, kept, strict=True) if sound]
+        return PooledStates(named, values, self.states.state_map, self.states.fingerprint)
+
+    def save(self, folder: Path) -> None:
+        """states.safetensors and images.json, both or none."""
+        with whole_folder(folder) as staging:
+            self.states.save(staging / "states.safetensors")
+            about = {"names": self.names, "faults": self.faults}
+            (staging / "images.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "ImageFeatures":
+        """What `save` wrote."""
+        states = PooledStates.load(folder / "states.safetensors")
+        try:
+            about = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+            return cls(states, about["names"], about["faults"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LabError(f"{folder}: no image features can be read from it ({error}). {AGAIN}") from error
+
+
+AGAIN = "Run the stage `images` again."
+
+
+def embed_by_name(
+    encoder: Encoder, root: Path, ids: Sequence[str], images: Sequence[str], poolings: Sequence[str]
+) -> PooledStates:
+    """The other way: the states of the image of each item, under the item's id, read and made now.
+
+    An item without an image is left out. LabError for an image that cannot be read.
+    """
+    named = {id: root / image for id, image in zip(ids, images, strict=True) if image}
+    return encoder.pool(list(named), list(named.values()), poolings)
+
+
+def embed_images(encoder: Encoder, kb: KnowledgeBase, poolings: Sequence[str], folder: Path) -> ImageFeatures:
+    """The features of the passages' images. folder: as in `embed_files`"""
+    return embed_files(encoder, kb.images, kb.passages["image"][:], poolings, folder)
+
+
+def embed_files(
+    encoder: Encoder, root: Path, images: Sequence[str], poolings: Sequence[str], folder: Path
+) -> ImageFeatures:
+    """The features of images by their names under `root`: of each different content once, faults marked.
+
+    folder: takes a file for each `SHARD` of them; a killed run goes on from there and ends with the same bytes
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = contents(root, images)
+    distinct = {held[name]: name for name in dict.fromkeys(first_names(held).values())}
+    each = list(distinct.items())
+    parts = [dict(each[i : i + SHARD]) for i in range(0, len(each) or 1, SHARD)]  # of no images one that is empty
+    states = _joined([_shard(encoder, root, part, poolings, folder) for part in parts])
+    sound = dict(zip(states.ids, (distinct[content] for content in states.ids), strict=True))
+    names = {name: sound[content] for name, content in held.items() if content in sound}
+    faults = _faults(root, [name for name in held if name not in names])
+    return ImageFeatures(
+        PooledStates(list(sound.values()), states.values, states.state_map, states.fingerprint), names, faults
+    )
+
+
+def _shard(
+    encoder: Encoder, root: Path, images: Mapping[str, str], poolings: Sequence[str], folder: Path
+) -> PooledStates:
+    """The states of some images, from the folder where they are there. images: content -> name; ids are contents."""
+    path = folder / f"{_mark(encoder, images, poolings)}.safetensors"
+    try:
+        return PooledStates.load(path)
+    except LabError:  # not there yet
+        faults = _faults(root, images.values())
+        sound = {content: root / name for content, name in images.items() if name not in faults}
+        states = encoder.pool(list(sound), list(sound.values()), poolings)
+    partial = path.with_suffix(".partial")
+    states.save(partial)
+    partial.replace(path)
+    return states
+
+
+def _mark(encoder: Encoder, contents: Mapping[str, str], poolings: Sequence[str]) -> str:
+    key = json.dumps([encoder.fingerprint, list(poolings), list(contents)])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _joined(parts: Sequence[PooledStates]) -> PooledStates:
+    values = {pool: np.concatenate([part.values[pool] for part in parts], axis=1) for pool in parts[0].values}
+    ids = [id for part in parts for id in part.ids]
+    return PooledStates(ids, values, parts[0].state_map, parts[0].fingerprint)
+
+
+def _faults(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Name -> what is wrong with its file, the file as it is named; no entry for one that can be read."""
+    found = {}
+    for name in names:
+        try:
+            read_image(root / name)
+        except LabError as error:
+            found[name] = str(error).replace(str(root / name), name)
+    return found

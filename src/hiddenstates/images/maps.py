@@ -1,0 +1,96 @@
+"""What the parts of an image say: CLIP's class token looks at patches, VL-T5 reads them as boxes beside a question."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.readers import ImageReader, TextImage
+
+
+@dataclass(frozen=True, eq=False)
+class PatchMaps:
+    """An image, and a number for each of its patches by some name, row by row from the top left.
+
+    seen: the pixels that the encoder gets, in [0, 1], after whatever its processor cuts off
+    """
+
+    seen: Float[np.ndarray, "height width 3"]
+    maps: dict[str, Float[np.ndarray, "side side"]]
+
+
+def as_seen(encoder: Encoder, image: Path) -> Float[np.ndarray, "height width 3"]:
+    """The image as its processor hands it to the encoder, the normalisation taken back."""
+    reader = _images(encoder)
+    pixels = reader.batch(reader.rows([image])).arguments["pixel_values"][0]  # [3, height, width]
+    mean, std = (torch.tensor(v)[:, None, None] for v in (reader.processor.image_mean, reader.processor.image_std))
+    seen: np.ndarray = (pixels * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()
+    return seen
+
+
+@torch.inference_mode()
+def class_attention(encoder: Encoder, image: Path) -> Float[np.ndarray, "side side"]:
+    """How the class token of the last layer shares its attention out over the patches, mean of the heads; sums to 1."""
+    reader = _images(encoder)
+    with _eager(encoder):
+        out = encoder.model(**reader.batch(reader.rows([image])).arguments, output_attentions=True)
+    attention = out.attentions[-1][0, :, 0, 1:].mean(0)  # [patch]
+    return _square(attention / attention.sum())
+
+
+def patch_similarity(encoder: Encoder, image: Path, other: Path) -> Float[np.ndarray, "side side"]:
+    """The cosine of each patch's last state with the mean of the other image's patches."""
+    ours, theirs = (encoder.states([path]).values[-1, 0, 1:] for path in (image, other))  # [patch, d_model]
+    return _square(cosine_similarity(ours, theirs.mean(0, keepdim=True)))
+
+
+def box_similarity(encoder: Encoder, question: str, image: Path) -> Float[np.ndarray, "side side"]:
+    """The cosine of each box's last state with the mean of the question's tokens, both read in one encoder (VL-T5)."""
+    if TextImage not in encoder.reader.kinds:
+        raise LabError(
+            f"model {encoder.name}: it reads no boxes beside a text. Name a VL-T5 or VL-BART in images.boxes."
+        )
+    states = encoder.states([TextImage(question, image)]).values[-1, 0]  # [position, d_model]
+    tokens = len(encoder.tokenize([question])[0])
+    return _square(cosine_similarity(states[tokens:], states[:tokens].mean(0, keepdim=True)))
+
+
+def patch_maps(clip: Encoder, boxes: Encoder, image: Path, other: Path, question: str) -> PatchMaps:
+    """The three maps of one image. other: a picture of the same thing, such as the flag that a view shows"""
+    maps = {
+        "CLIP: attention of the class token": class_attention(clip, image),
+        "CLIP: patch and clean flag, cosine": patch_similarity(clip, image, other),
+        "VL-T5: box and question, cosine": box_similarity(boxes, question, image),
+    }
+    return PatchMaps(as_seen(clip, image), maps)
+
+
+def _images(encoder: Encoder) -> ImageReader:
+    if not isinstance(encoder.reader, ImageReader):
+        raise LabError(f"model {encoder.name}: this part of it reads no images. Load the part vision.")
+    return encoder.reader
+
+
+@contextmanager
+def _eager(encoder: Encoder) -> Iterator[None]:
+    """With attention that can be looked at: sdpa gives none, and does not say so."""
+    before = encoder.model.config._attn_implementation
+    encoder.model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        encoder.model.set_attn_implementation(before)
+
+
+def _square(values: Tensor) -> Float[np.ndarray, "side side"]:
+    side = round(len(values) ** 0.5)
+    grid: np.ndarray = values.reshape(side, side).numpy()
+    return grid
