@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from hiddenstates import run
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import SECTIONS, Section
 from hiddenstates.core.scrub import ELSEWHERE
 from hiddenstates.core.stage import WRITE_TO
 from hiddenstates.run import ENVIRONMENT, main, run_stage
@@ -37,6 +38,14 @@ import time
 stage.write_timings({"search": {"seconds": 0.5}})
 print("at", time.monotonic_ns())
 """
+
+
+class Knobs(Section):
+    """The toy's own: the real stage's may change."""
+
+    encoder: str = "minilm"
+    factory: str = "Flat"
+    depth: int = 10
 
 
 class Toy:
@@ -64,6 +73,7 @@ class Toy:
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Make the runner take this folder for the lab's."""
         patch.setattr(run, "NOTEBOOKS", self.notebooks)
+        patch.setitem(SECTIONS, "index", Knobs)
         patch.setenv("HIDDENSTATES_PARAMS", str(self.params))
         patch.setenv("HIDDENSTATES_OUT", str(self.out))
         for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through

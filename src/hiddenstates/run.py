@@ -82,7 +82,7 @@ def parameters_of(stage: str, encoder: str) -> dict[str, Any]:
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """The cell tagged `parameters` must assign exactly the keys of the stage's section: papermill would only warn."""
-    cells = nbformat.read(notebook, as_version=4).cells
+    cells = _read(notebook).cells
     source = next((c.source for c in cells if "parameters" in c.metadata.get("tags", [])), None)
     if source is None:
         raise LabError(f"{notebook.name}: no cell is tagged `parameters`. Tag the cell that holds the defaults.")
@@ -96,6 +96,14 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
         raise LabError(
             f"{notebook.name}: {', '.join(sorted(odd))}: in its parameters cell or in params.py, not in both."
         )
+
+
+def _read(notebook: Path) -> nbformat.NotebookNode:
+    try:
+        return nbformat.read(notebook, as_version=4)
+    except Exception as error:  # nbformat raises whatever it trips over
+        reason = " ".join(str(error).split())[:200]
+        raise LabError(f"{notebook}: not a notebook ({reason}). Take it from git again, or save it anew.") from error
 
 
 def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
 from datasets.exceptions import DatasetsError
 from datasets.utils import disable_progress_bars
+from pydantic import BaseModel
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import read_as
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.relevance import Qrels
 
@@ -24,6 +26,15 @@ SPLITS = ("train", "dev", "test")
 
 Row = Mapping[str, Any]
 disable_progress_bars()  # its bars end up in executed notebooks, and nothing here maps for long
+
+
+class _About(BaseModel):
+    """What task.json says."""
+
+    measure: Literal["retrieval", "similarity"]
+    revision: str
+    images: str
+    unjudged: int
 
 
 @dataclass(frozen=True)
@@ -121,12 +132,13 @@ class Task:
     def load(cls, folder: Path) -> "Task":
         """What `save` wrote."""
         try:
-            about = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-            passages, queries = (_read_parquet(folder / f"{name}.parquet") for name in ("passages", "queries"))
-            kb = KnowledgeBase(passages, folder / about["images"], about["revision"])
+            about = read_as(_About, (folder / "task.json").read_bytes())
+            passages = _read_parquet(folder / "passages.parquet", PASSAGE_COLUMNS)
+            queries = _read_parquet(folder / "queries.parquet", QUERY_COLUMNS)
+            kb = KnowledgeBase(passages, folder / about.images, about.revision)
             qrels = Qrels.read(folder / "qrels.trec").select(queries["id"])
-            return cls(kb, queries, qrels, about["measure"], about["unjudged"])
-        except (OSError, ValueError, KeyError) as error:
+            return cls(kb, queries, qrels, about.measure, about.unjudged)
+        except (OSError, ValueError) as error:
             raise LabError(f"{folder}: no task can be read from it ({error}). Run the stage `corpus` again.") from error
 
 
@@ -136,7 +148,7 @@ def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:
     for row in rows:
         for c, values in filled.items():
             values.append(str(row.get(c, "")))
-    return Dataset.from_dict(filled, features=Features({c: Value("string") for c in columns}))
+    return Dataset.from_dict(filled, features=_strings(columns))
 
 
 def pinned(name: str, passages: Dataset) -> str:
@@ -157,6 +169,8 @@ def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
     """
     found = _open_local(ROOT / name) if (ROOT / name).exists() else _open_hub(name, revision)
     splits = dict(found) if isinstance(found, DatasetDict) else {"train": found}  # the hub's name for the undivided
+    if not splits:
+        raise LabError(f"{name}: not one row in it. Save it again.")
     if split is None and len(splits) > 1:
         raise LabError(f"{name}: one split is wanted, not {', '.join(splits)}. Save the one you mean on its own.")
     if split is not None and split not in splits:
@@ -171,7 +185,7 @@ def _open_local(path: Path) -> Dataset | DatasetDict:
         folder, files = (path, None) if path.is_dir() else (path.parent, path.name)
         with tempfile.TemporaryDirectory() as cache:  # not ~/.cache: a stale copy there would be believed
             return load_dataset(str(folder), data_files=files, cache_dir=cache, keep_in_memory=True)
-    except (OSError, ValueError, DatasetsError) as error:
+    except Exception as error:  # each format's reader raises what it trips over
         raise LabError(f"{path}: not a readable dataset ({error.__cause__ or error}). Save it again.") from error
 
 
@@ -190,6 +204,13 @@ def _open_hub(name: str, revision: str | None) -> DatasetDict:
         ) from error
 
 
-def _read_parquet(path: Path) -> Dataset:
+def _read_parquet(path: Path, columns: tuple[str, ...]) -> Dataset:
     # not Dataset.from_parquet: that copies the file into ~/.cache and believes the copy
-    return Dataset(pq.read_table(path))
+    found = Dataset(pq.read_table(path))
+    if found.features != _strings(columns):
+        raise ValueError(f"{path.name} has the columns {found.features}, not {', '.join(columns)}, all strings")
+    return found
+
+
+def _strings(columns: tuple[str, ...]) -> Features:
+    return Features({c: Value("string") for c in columns})

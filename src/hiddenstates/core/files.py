@@ -5,9 +5,23 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 from safetensors.numpy import save_file
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+def read_as(form: type[Form], text: str | bytes) -> Form:
+    """JSON as `form`. ValueError that names the first key that is missing or of another type."""
+    try:
+        return form.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{key}: {first['msg'].lower()}" if key else first["msg"]) from None
 
 
 def sha256(path: Path) -> str:

@@ -11,12 +11,13 @@ from hiddenstates.core.errors import LabError
 
 Measure = Annotated[str, Field(pattern=r"^(recall|mrr|ndcg)@[1-9]\d*$")]
 Correlation = Literal["spearman", "pearson"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Section(BaseModel):
     """A section of params.yaml. Frozen; keys that are not listed are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class Shares(Section):
@@ -24,6 +25,12 @@ class Shares(Section):
 
     train: float = Field(0.4, gt=0, lt=1)
     dev: float = Field(0.25, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leaves_a_test_split(self) -> "Shares":
+        if self.train + self.dev >= 1:
+            raise ValueError(f"train {self.train:g} and dev {self.dev:g} leave nothing for test; make them smaller")
+        return self
 
 
 class Countries(Section):
@@ -73,7 +80,7 @@ class Corpus(Section):
     """What do we search, and what counts as found?"""
 
     source: str = "countries"
-    seed: int = 0
+    seed: Seed = 0
     shares: Shares = Shares()
     dev_share: float = Field(0.4, gt=0, lt=1)
     countries: Countries = Countries()
@@ -118,7 +125,7 @@ class SmallVL(Section):
 class Pretrain(Section):
     """What do CLIP, VL-T5 and VL-BART learn in N epochs?"""
 
-    seed: int = 0
+    seed: Seed = 0
     countries: int | None = Field(None, ge=20)  # as in the corpus, whatever that is
     cities: int = Field(2000, ge=0, le=30000)
     shares: Shares = Shares()  # of the countries that the corpus does not ask about
@@ -137,7 +144,7 @@ class Tying(Section):
     epochs: int = Field(10, ge=1)  # the best one on dev is kept
     learning_rate: float = Field(0.01, gt=0)  # falls to nothing over the epochs
     seeds: int = Field(3, ge=2)  # pairs of a tied and an untied language model
-    seed: int = 0  # the first of them; shares out the entities that no query asks about
+    seed: Seed = 0  # the first of them; shares out the entities that no query asks about
 
 
 class EncoderSource(Section):
@@ -169,14 +176,14 @@ class Strategies(Section):
     """Which layers, combined and pooled how, make the best embedding?"""
 
     measure: Measure | Correlation | None = None  # chooses; null: mrr@10 for retrieval, spearman for similarity
-    report: list[Measure] = ["recall@10", "mrr@10", "ndcg@10"]
-    sets: list[str] | None = None  # the query sets that choose; null: all of them
+    report: list[Measure] = Field(default=["recall@10", "mrr@10", "ndcg@10"], min_length=1)
+    sets: Annotated[list[str], Field(min_length=1)] | None = None  # the query sets that choose; null: all of them
     layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
     learn_weights: bool = True  # of the layers, on dev
     whiten: int = Field(20, ge=0)  # so many of the best are tried with whitening, too
     shrinkage: float = Field(0.9, ge=0, le=1)  # 0 whitens fully, 1 only takes the mean away
     depth: int = Field(100, ge=10)  # passages that a search returns
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Tagging(Section):
@@ -191,8 +198,8 @@ class Tagging(Section):
     revision: str | None = None  # the commit that pins a hub name
     max_tokens: int = Field(256, ge=2, le=8192)
     last: int = Field(4, ge=2)  # sum, concat and weighted sum of the last so many states
-    penalties: list[float] = Field(default=[0.03, 0.3], min_length=1)  # scikit-learn's C: smaller is stricter
-    seed: int = 0
+    penalties: list[Annotated[float, Field(gt=0)]] = Field(default=[0.03, 0.3], min_length=1)  # small is strict
+    seed: Seed = 0
 
 
 class Index(Section):
@@ -207,9 +214,9 @@ class Compare(Section):
     """Is the difference real?"""
 
     encoder: str = "minilm"  # the one that is indexed
-    report: list[Measure] = ["recall@10", "mrr@10", "ndcg@10"]
+    report: list[Measure] = Field(default=["recall@10", "mrr@10", "ndcg@10"], min_length=1)
     depth: int = Field(100, ge=10)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class TokenizerSource(Section):
@@ -239,7 +246,7 @@ class Tokens(Section):
     limits: list[Annotated[int, Field(ge=8)]] = Field(default=[32, 64, 128], min_length=1)  # tokens a passage is cut to
     padded: int = Field(64, ge=2)  # passages that are embedded with and without the mask
     asked: int = Field(60, ge=1)  # names of each script that are searched for
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _read_by_the_encoder(self) -> "Tokens":
@@ -309,7 +316,7 @@ def _read(path: Path) -> dict[str, Any]:
         raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # a SafeLoader itself
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number or a nesting without end
         raise LabError(f"{path.name}: not YAML: {error}. Mend that line.") from error
     if raw is None:  # an empty file: every default
         return {}

@@ -65,7 +65,7 @@ def _digits(grade: float) -> str:
 def _rows(path: Path, fields: int, passage: int, number: int) -> dict[str, dict[str, float]]:
     rows: dict[str, dict[str, float]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{path}: cannot be read ({error}). Run the stage that writes it again.") from error
     for i, line in enumerate(lines[:-1] if lines[-1] == "" else lines, 1):
@@ -73,9 +73,14 @@ def _rows(path: Path, fields: int, passage: int, number: int) -> dict[str, dict[
         try:
             if len(parts) != fields or not isfinite(float(parts[number])):
                 raise ValueError
-            rows.setdefault(parts[0], {})[parts[passage]] = float(parts[number])
         except ValueError:
             raise LabError(
                 f"{path}:{i}: not a TREC line of {fields} fields: {line!r}. Mend or delete the line."
             ) from None
+        row = rows.setdefault(parts[0], {})
+        if parts[passage] in row:
+            raise LabError(
+                f"{path}:{i}: query {parts[0]!r} has passage {parts[passage]!r} twice. Keep one of the lines."
+            )
+        row[parts[passage]] = float(parts[number])
     return rows

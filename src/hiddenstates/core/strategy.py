@@ -4,16 +4,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import isfinite
 from typing import Self
 
 from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
 _FORM = re.compile(
-    r"(?:(?P<single>-?\d+)|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)"
+    r"(?:(?P<single>-?\d{1,3})|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)"
     r"(?P<ln>\+ln)?(?P<white>\+white)?(?P<raw>\+raw)?"
-)
-_RANGE = re.compile(r"(-?\d+)(?:\.\.(-?\d+)|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
+)  # three digits: no model has a thousand layers, and a range of a billion would fill the memory
+_RANGE = re.compile(r"(-?\d{1,3})(?:\.\.(-?\d{1,3})|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 _EXAMPLES = (
     "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
     "+ln puts each state through a layer norm before combining, +white whitens what comes out, "
@@ -55,6 +56,8 @@ class Strategy:
             raise LabError(f"strategy: {self.combine} of {len(self.layers)} layer(s). One layer is written -1/mean.")
         if self.weights and (self.combine != "sum" or len(self.weights) != len(self.layers)):
             raise LabError(f"strategy: {len(self.weights)} weights for {self.combine} of {len(self.layers)} layers.")
+        if not all(map(isfinite, self.weights)):
+            raise LabError(f"strategy: the weights {self.weights} are not all finite. Write smaller ones.")
 
     def __str__(self) -> str:
         layers = _weighted(self.layers, self.weights) if self.weights else _join(self.layers)

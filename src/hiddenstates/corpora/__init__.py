@@ -35,7 +35,7 @@ def load_task(params: Corpus, folder: Path) -> Task:
     """
     if params.source in NAMED:
         return checked(NAMED[params.source](params, folder), params.source)
-    own = (ROOT / params.source).resolve()
+    own = _folder(params.source)
     for fits, load in LAYOUTS.values():
         if fits(own):
             return checked(load(own, params), str(own))
@@ -43,3 +43,12 @@ def load_task(params: Corpus, folder: Path) -> Task:
         f"corpus.source is {params.source!r}, and {own} is {'a folder that has none' if own.is_dir() else 'no folder'} "
         f"of the layouts. Name {', '.join(NAMED)}, or a folder with {'; or with '.join(LAYOUTS)}."
     )
+
+
+def _folder(source: str) -> Path:
+    try:
+        own = (ROOT / source).resolve()
+        own.is_dir()
+    except (OSError, ValueError) as error:  # too long, or with a zero byte
+        raise LabError(f"corpus.source {source[:100]!r} cannot be the path of a folder ({error}). Mend it.") from None
+    return own

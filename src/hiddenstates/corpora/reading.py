@@ -80,6 +80,9 @@ def tsv_records(path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
         fields = line.split("\t")
         if header is None:
             header = fields
+            twice = next((column for column in columns if header.count(column) > 1), None)
+            if twice:
+                raise LabError(f"{where}: the header has {twice} twice. Keep one.")
             missing = [column for column in columns if column not in header]
             if missing:
                 raise LabError(f"{where}: the header has no {', '.join(missing)}. Begin with {'<tab>'.join(columns)}.")

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import sha256
+from hiddenstates.core.files import read_as, sha256
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.whitening import Whitening
@@ -15,6 +17,15 @@ from hiddenstates.encoding.whitening import Whitening
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
     from hiddenstates.encoding.readers import Input
+
+
+class _About(BaseModel):
+    """What choice.json says. sha256: of the whitening."""
+
+    strategy: str
+    fingerprint: str
+    evidence: dict[str, Any]
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,17 +64,17 @@ class Choice:
     def load(cls, folder: Path) -> "Choice":
         """What `save` wrote. Refuses a whitening that is not the one that choice.json describes."""
         try:
-            about = json.loads((folder / "choice.json").read_text(encoding="utf-8"))
-            strategy = Strategy.parse(about["strategy"])
-            whitening = _load_whitening(folder, about["sha256"]) if strategy.whiten else None
-            return cls(strategy, about["fingerprint"], about["evidence"], whitening)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            about = read_as(_About, (folder / "choice.json").read_bytes())
+            strategy = Strategy.parse(about.strategy)
+            whitening = _load_whitening(folder, about.sha256) if strategy.whiten else None
+            return cls(strategy, about.fingerprint, about.evidence, whitening)
+        except (OSError, ValueError) as error:
             raise LabError(
                 f"{folder / 'choice.json'}: no choice can be read from it ({error}). Run the stage `strategies` again."
             ) from error
 
 
-def _load_whitening(folder: Path, expected: str) -> Whitening:
+def _load_whitening(folder: Path, expected: str | None) -> Whitening:
     path = folder / "whitening.safetensors"
     if sha256(path) != expected:
         raise LabError(f"{path} is not the file that choice.json describes. Run the stage `strategies` again.")

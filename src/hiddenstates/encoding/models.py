@@ -11,7 +11,6 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
@@ -53,10 +52,10 @@ def model_folder(name: str, revision: str | None, weights: bool = True) -> Path:
     wanted = [pattern for pattern in READ if weights or pattern != "*.safetensors"]
     if name in BUNDLES:
         return _unpacked(name, BUNDLES[name])
-    if resolved(name).is_dir():
+    if _is_folder(name):
         return checked(resolved(name))
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise LabError(f"model {name!r}: no such folder, and no hub name of the form owner/name.")
+        raise LabError(f"model {name[:100]!r}: no such folder, and no hub name of the form owner/name. Mend the name.")
     if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
         raise LabError(
             f"model {name}: no such folder, and as a hub name it is not pinned (revision {revision!r}). "
@@ -92,10 +91,10 @@ def load_model(folder: Path, unseen: tuple[str, ...] = ()) -> Any:
     unseen: prefixes of weights that may be missing; for any other, transformers would make up random numbers
     """
     with _quiet():  # what is missing is judged below
-        model, report = _load(AutoModel, folder, use_safetensors=True, output_loading_info=True)
-    random = sorted(key for key in report["missing_keys"] if not key.startswith(unseen))
-    if random:
-        raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
+        model, report = _load(
+            AutoModel, folder, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True
+        )
+    _check_weights(folder, model, report, unseen)
     for module in model.modules():
         if isinstance(module, PreTrainedModel):  # a folder may set it, and the last hidden state would be another
             module.config.tie_last_hidden_states = None
@@ -115,6 +114,20 @@ def load_image_processor(folder: Path) -> Any:
     return _load(AutoImageProcessor, folder, backend="pil")
 
 
+def _check_weights(folder: Path, model: Any, report: Any, unseen: tuple[str, ...]) -> None:
+    """report: what transformers noticed. Of weights that are missing or of another shape it makes up random ones."""
+    if report["mismatched_keys"]:
+        key, found, wanted = min(report["mismatched_keys"])
+        shapes = f"{tuple(found)} in the file, {tuple(wanted)} by config.json"
+        raise LabError(f"model {folder}: {key} is {shapes}. Save both from one model.")
+    random = sorted(key for key in report["missing_keys"] if not key.startswith(unseen))
+    if random:
+        raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
+    spoilt = next((key for key, weight in model.named_parameters() if not weight.isfinite().all()), None)
+    if spoilt:
+        raise LabError(f"model {folder}: {spoilt} holds NaN or infinity. Train it anew, at a lower rate.")
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the table of weights that transformers prints."""
@@ -130,11 +143,18 @@ def _load(kind: Any, folder: Path, **options: Any) -> Any:
     """`kind.from_pretrained`, never with remote code; its errors in one sentence."""
     try:
         return kind.from_pretrained(folder, trust_remote_code=False, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except Exception as error:  # transformers raises whatever it trips over
+        reason = " ".join(str(error).split())[:200]
         raise LabError(
             f"model {folder}: transformers cannot load it ({reason}). Save it again with save_pretrained."
         ) from error
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return resolved(name).is_dir()
+    except OSError:  # too long for a path
+        return False
 
 
 def _unpacked(name: str, bundle: Bundle) -> Path:

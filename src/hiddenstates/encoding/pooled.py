@@ -7,16 +7,26 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import write_tensors
+from hiddenstates.core.files import read_as, write_tensors
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.families import State, StateMap
 from hiddenstates.encoding.whitening import Whitening
 
 States = Float32[np.ndarray, "layer item d_model"]
 NORM_EPSILON = np.float32(1e-12)  # BERT's
+
+
+class _About(BaseModel):
+    """What the header of a file of pooled states says."""
+
+    ids: list[str]
+    poolings: list[str]
+    state_map: list[State]
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -83,13 +93,23 @@ class PooledStates:
         """What `save` wrote."""
         try:
             with safe_open(path, framework="numpy") as file:
-                about = json.loads(file.metadata()["about"])
-                values = {name: file.get_tensor(name) for name in about["poolings"]}
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+                about = read_as(_About, (file.metadata() or {}).get("about", ""))
+                values = {name: file.get_tensor(name) for name in about.poolings}
+            _check_fit(about, values)
+        except (OSError, SafetensorError, ValueError) as error:
             raise LabError(
                 f"{path}: no pooled states can be read from it ({error}). Run the stage `states` again."
             ) from error
-        return cls(about["ids"], values, tuple(State(**s) for s in about["state_map"]), about["fingerprint"])
+        return cls(about.ids, values, tuple(about.state_map), about.fingerprint)
+
+
+def _check_fit(about: _About, values: dict[str, np.ndarray]) -> None:
+    if len(set(about.ids)) < len(about.ids):
+        raise ValueError("an id stands there twice")
+    wanted = (len(about.state_map), len(about.ids))
+    for pooling, states in values.items():
+        if states.ndim != 3 or states.shape[:2] != wanted or states.dtype != np.float32:
+            raise ValueError(f"{pooling}: {states.dtype} of {states.shape}, for (layers, items) of {wanted}")
 
 
 def layer_normed(states: States) -> States:

@@ -45,8 +45,12 @@ class Whitening:
     def load(cls, path: Path) -> "Whitening":
         """What `save` wrote."""
         try:
-            return cls(**load_file(path))
-        except (OSError, SafetensorError, TypeError) as error:
+            tensors = load_file(path)
+            mean, matrix = tensors["mean"], tensors["matrix"]
+            if mean.ndim != 1 or matrix.shape != 2 * mean.shape:
+                raise ValueError(f"a mean of {mean.shape} and a matrix of {matrix.shape}")
+            return cls(mean.astype(np.float32), matrix.astype(np.float32))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise LabError(
                 f"{path}: no whitening can be read from it ({error}). Run the stage `strategies` again."
             ) from error
