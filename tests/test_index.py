@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
@@ -24,11 +25,17 @@ def by_hand(vectors: list[list[float]], strategy: Strategy = RAW) -> Embeddings:
     return Embeddings(list("abcde")[: len(vectors)], np.array(vectors, dtype="float32"), strategy, "abc")
 
 
+def knowledge(ids: list[str], **changed: str) -> KnowledgeBase:
+    """A passage an id; changed: the text of some."""
+    rows = [{"id": id, "title": id.upper(), "text": changed.get(id, f"About {id}.")} for id in ids]
+    return KnowledgeBase(table(rows, PASSAGE_COLUMNS), Path("images"), "toy@1")
+
+
 PASSAGES = embeddings(200)
 QUERIES = embeddings(20, seed=1, name="q")
 
 
-@pytest.mark.parametrize("factory", ["Flat", "HNSW32"])
+@pytest.mark.parametrize("factory", ["Flat", "HNSW32 efSearch=64", "L2norm,Flat", "IVF{cells},Flat nprobe=14"])
 def test_a_search_finds_what_a_matrix_product_does(factory: str) -> None:
     found = build_index(PASSAGES, factory).search(QUERIES, depth=7)
     scores = QUERIES.vectors @ PASSAGES.vectors.T
@@ -36,6 +43,14 @@ def test_a_search_finds_what_a_matrix_product_does(factory: str) -> None:
         best = np.argsort(-scores[i])[:7]
         assert list(found[query]) == [f"p{j}" for j in best]
         assert list(found[query].values()) == pytest.approx(list(scores[i, best]), abs=1e-6)
+
+
+def test_one_query_at_a_time_finds_the_same() -> None:
+    bundle = build_index(PASSAGES)
+    together = bundle.search(QUERIES, 5)
+    for i, query in enumerate(QUERIES.ids):
+        alone = bundle.search(replace(QUERIES, ids=[query], vectors=QUERIES.vectors[i : i + 1]), 5)
+        assert list(alone[query]) == list(together[query])
 
 
 @pytest.mark.parametrize(
@@ -51,6 +66,11 @@ def test_larger_is_better_whatever_the_metric(metric: Metric, scores: dict[str, 
     assert list(found.items()) == list(scores.items())
 
 
+def test_an_index_that_scales_ranks_raw_vectors_by_cosine() -> None:
+    found = build_index(by_hand([[3, 4], [0, 9]]), "L2norm,Flat").search(by_hand([[0, 2]]), 2)["a"]
+    assert found == pytest.approx({"b": 1.0, "a": 4 / 5})
+
+
 def test_no_more_is_found_than_there_is() -> None:
     assert len(build_index(by_hand([[1, 0], [0, 1]], UNIT)).search(by_hand([[1, 0]], UNIT), 100)["a"]) == 2
 
@@ -58,87 +78,108 @@ def test_no_more_is_found_than_there_is() -> None:
 def test_cells_that_hold_too_little_give_a_short_list() -> None:
     found = build_index(PASSAGES, "IVF64,Flat").search(QUERIES, depth=100)
     assert all(0 < len(found[query]) < 100 for query in found)
-    assert 0 < agreement(found, PASSAGES, QUERIES, depth=100) < 0.5
-
-
-def test_agreement_by_hand() -> None:
-    passages, queries = by_hand([[1, 0], [0, 1], [0.6, 0.8]], UNIT), by_hand([[1, 0], [0, 1]], UNIT)
-    exact = build_index(passages).search(queries, 2)  # a: a c; b: b c
-    assert agreement(exact, passages, queries, 2) == 1
-    other = type(exact)({"a": {"b": 1.0, "c": 0.5}, "b": {"b": 1.0, "c": 0.5}})
-    assert agreement(other, passages, queries, 2) == 3 / 4
+    assert 0 < agreement(found, build_index(PASSAGES).search(QUERIES, depth=100)) < 0.5
 
 
 @pytest.mark.parametrize(
     ("queries", "message"),
     [
-        (replace(QUERIES, fingerprint="xyz"), "its vectors are of model abc, the queries of xyz"),
-        (replace(QUERIES, strategy=Strategy.parse("1/mean")), "were made by 2/mean, the queries by 1/mean"),
-        (replace(QUERIES, strategy=RAW), r"were made by 2/mean, the queries by 2/mean\+raw"),
+        (replace(QUERIES, fingerprint="xyz"), r"vectors are of model abc, these of xyz\. Embed with the model"),
+        (replace(QUERIES, strategy=Strategy.parse("1/mean")), r"were made by 2/mean, these by 1/mean\. Embed by the"),
+        (replace(QUERIES, strategy=RAW), r"were made by 2/mean, these by 2/mean\+raw"),
+        (replace(QUERIES, vectors=QUERIES.vectors[:, :8]), r"vectors have 16 dimensions, these 8\. Embed as"),
         (replace(QUERIES, vectors=QUERIES.vectors * np.nan), r"20 vector\(s\) hold NaN or infinity, first 'q0'"),
+        (replace(QUERIES, vectors=QUERIES.vectors * 0), r"20 vector\(s\) have length 0, first 'q0': .*no direction"),
+        (replace(QUERIES, vectors=QUERIES.vectors * 2), r"20 vector\(s\) are not of length 1, first 'q0': drop \+raw"),
     ],
+    ids=["model", "strategy", "raw", "dimension", "NaN", "zero", "length"],
 )
-def test_a_query_that_does_not_match_is_refused(queries: Embeddings, message: str) -> None:
+def test_a_query_that_does_not_match_is_refused(tmp_path: Path, queries: Embeddings, message: str) -> None:
+    bundle = build_index(PASSAGES)
     with pytest.raises(LabError, match=message):
-        build_index(PASSAGES).search(queries, 10)
-
-
-def with_infinity() -> Embeddings:
-    vectors = PASSAGES.vectors.copy()
-    vectors[17, 3] = np.inf
-    return replace(PASSAGES, vectors=vectors)
+        bundle.search(queries, 10)
+    bundle.save(tmp_path / "index")
+    with pytest.raises(LabError, match=message):
+        IndexBundle.load(tmp_path / "index", queries)
 
 
 @pytest.mark.parametrize(
-    ("passages", "factory", "message"),
+    ("now", "message"),
     [
-        (with_infinity(), "Flat", r"1 vector\(s\) hold NaN or infinity, first 'p17'\. faiss would never find them"),
-        (embeddings(0), "Flat", r"there is nothing to index\. Give it at least one passage"),
-        (embeddings(5, strategy=RAW), "Flat", r"the vectors of 2/mean\+raw are not of length 1\. Drop \+raw"),
-        (PASSAGES, "Flt", r"index\.factory: faiss cannot make 'Flt' .*could not parse index string Flt.*Write Flat"),
-        (PASSAGES, "IVF4,PQ3", r"cannot make 'IVF4,PQ3' of 200 vectors of 16 dimensions \(.*multiple of the number"),
-        (embeddings(10), "IVF64,Flat", r"'IVF64,Flat' of 10 vectors .*at least as large as number of clusters \(64\)"),
+        (knowledge(["a", "c"]), r"of its 3 passages 1 are gone from the knowledge base and 0 have changed, first 'b'"),
+        (knowledge(["a", "b", "c"], c="Else."), r"0 are gone .* 1 have changed, first 'c'\. .* build it again"),
+        (knowledge(["c", "d", "b", "a"]), r"1 passages of the knowledge base are not in it, first 'd'\. Add them"),
     ],
-    ids=["infinity", "empty", "not normalized", "unknown", "width", "too few"],
+    ids=["gone", "changed", "new"],
 )
-def test_what_cannot_be_indexed_is_refused(passages: Embeddings, factory: str, message: str) -> None:
+def test_another_knowledge_base_is_refused(tmp_path: Path, now: KnowledgeBase, message: str) -> None:
+    passages = by_hand([[1, 0], [0, 1], [0.6, 0.8]], UNIT)
+    build_index(passages, kb=knowledge(passages.ids)).save(tmp_path / "index")
+    IndexBundle.load(tmp_path / "index", kb=knowledge(["b", "c", "a"]))  # the order is no matter
     with pytest.raises(LabError, match=message):
-        build_index(passages, factory)
+        IndexBundle.load(tmp_path / "index", kb=now)
+
+
+def test_an_index_without_pins_says_so(tmp_path: Path) -> None:
+    build_index(PASSAGES).save(tmp_path / "index")
+    with pytest.raises(LabError, match=r"does not pin its passages\. Build it with `kb`"):
+        IndexBundle.load(tmp_path / "index", kb=knowledge(PASSAGES.ids))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_datasets_searches_the_same_index(metric: Metric) -> None:
+    kb = knowledge([*reversed(PASSAGES.ids)])
+    bundle = build_index(PASSAGES, metric=metric, kb=kb)
+    rows = bundle.attach(kb).passages
+    sign = -1 if metric == "euclidean" else 1
+    for i, query in enumerate(QUERIES.ids):
+        scores, nearest = rows.get_nearest_examples("index", QUERIES.vectors[i], 5)
+        assert dict(zip(nearest["id"], sign * scores, strict=True)) == pytest.approx(bundle.search(QUERIES, 5)[query])
+        assert nearest["text"] == [f"About {id}." for id in nearest["id"]]
+    assert kb.passages.list_indexes() == []
 
 
 def test_a_saved_index_comes_back(tmp_path: Path) -> None:
-    bundle = build_index(PASSAGES)
+    bundle = build_index(PASSAGES, "IVF{cells},Flat nprobe=5", kb=knowledge(PASSAGES.ids))
     bundle.save(tmp_path / "index")
-    back = IndexBundle.load(tmp_path / "index")
-    assert (back.ids, back.strategy, back.fingerprint, back.metric) == (PASSAGES.ids, UNIT, "abc", "cosine")
+    back = IndexBundle.load(tmp_path / "index", QUERIES, knowledge(PASSAGES.ids))
+    assert replace(back, index=None) == replace(bundle, index=None)
+    assert back.factory == "IVF14,Flat nprobe=5"
     assert back.search(QUERIES, 10) == bundle.search(QUERIES, 10)
 
 
-def test_the_same_vectors_are_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        build_index(PASSAGES).save(tmp_path / name)
-    for file in ("index.faiss", "index.json"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+def test_what_fails_while_it_is_written_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build_index(PASSAGES).save(folder)
+    with pytest.raises(TypeError):
+        replace(build_index(QUERIES), fingerprint=object()).save(folder)  # type: ignore[arg-type]
+    assert IndexBundle.load(folder).ids == PASSAGES.ids
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 @pytest.mark.parametrize("spoilt", ["index.faiss tampered", "index.faiss gone", "index.json gone", "index.json cut"])
 def test_a_spoilt_index_is_refused(tmp_path: Path, spoilt: str) -> None:
-    build_index(PASSAGES).save(tmp_path)
-    name, how = spoilt.split()
-    whole = (tmp_path / name).read_bytes()
+    build_index(PASSAGES).save(tmp_path / "index")
+    file, how = tmp_path / "index" / spoilt.split()[0], spoilt.split()[1]
+    whole = file.read_bytes()
     if how == "gone":
-        (tmp_path / name).unlink()
+        file.unlink()
     else:
-        (tmp_path / name).write_bytes(whole[:-40] if how == "cut" else whole[:-1] + b"!")
+        file.write_bytes(whole[:-40] if how == "cut" else whole[:-1] + b"!")
     expected = "is not the file that index.json describes" if how == "tampered" else "no index can be read from it"
     with pytest.raises(LabError, match=rf"{expected}.* Build the index again"):
-        IndexBundle.load(tmp_path)
+        IndexBundle.load(tmp_path / "index")
 
 
-def test_a_manifest_that_lacks_a_key_is_refused(tmp_path: Path) -> None:
-    build_index(PASSAGES).save(tmp_path)
-    about = json.loads((tmp_path / "index.json").read_text("utf-8"))
-    del about["ids"]
-    (tmp_path / "index.json").write_text(json.dumps(about), "utf-8")
-    with pytest.raises(LabError, match=r"no index can be read from it \('ids'\)"):
-        IndexBundle.load(tmp_path)
+def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
+    build_index(PASSAGES).save(tmp_path / "index")
+    path = tmp_path / "index" / "index.json"
+    about = json.loads(path.read_text("utf-8"))
+    about["ids"][:2] = reversed(about["ids"][:2])
+    path.write_text(json.dumps(about), "utf-8")
+    with pytest.raises(LabError, match=r"index\.json was changed after it was written\. Build the index again"):
+        IndexBundle.load(tmp_path / "index")
+    del about["seal"]
+    path.write_text(json.dumps(about), "utf-8")
+    with pytest.raises(LabError, match=r"no index can be read from it \('seal'\)"):
+        IndexBundle.load(tmp_path / "index")

@@ -83,7 +83,8 @@ def _strategies(folder: Path, inputs: Path) -> None:
 def _index(folder: Path, inputs: Path) -> None:
     ensure("strategies", inputs)
     passages = TaskStates.load(inputs / "states" / "pooled" / ENCODER).passages
-    build_index(Choice.load(inputs / "strategies" / ENCODER / "choice").embed(passages)).save(folder / "index")
+    embeddings = Choice.load(inputs / "strategies" / ENCODER / "choice").embed(passages)
+    build_index(embeddings, kb=Task.load(inputs / "corpus" / "task").kb).save(folder / "index")
 
 
 _SAMPLES: dict[str, Callable[[Path, Path], None]] = {

@@ -206,7 +206,23 @@ class Index(Section):
     """Which FAISS index serves these vectors?"""
 
     encoder: str = "minilm"  # one of states.encoders
-    factory: str = "Flat"
+    factory: str = "Flat"  # the one that later stages search
+    factories: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[
+            "Flat",
+            "L2norm,Flat",
+            "SQ8",
+            "IVF{cells},Flat nprobe=8",
+            "IVF{cells},Flat nprobe=32",
+            "HNSW32 efSearch=16",
+            "HNSW32 efSearch=64",
+            "PQ{pairs}x4fs",
+            "PQ{pairs}x4fs,RFlat k_factor_rf=4",
+            "PQ{pairs}x4fs,Refine(SQ8) k_factor_rf=4",
+            "IVF{cells},PQ{pairs}x4fs,RFlat nprobe=32,k_factor_rf=4",
+        ],
+        min_length=1,
+    )
     depth: int = Field(10, ge=1)
 
 
@@ -233,6 +249,10 @@ class Tokens(Section):
         default={
             "minilm": TokenizerSource(model="sentence-transformers/all-MiniLM-L6-v2"),
             "unigram": TokenizerSource(model="unigram"),
+    wanted_recall: float = Field(0.95, gt=0, le=1)
+    megabytes: float = Field(5, gt=0)
+    held_out: float = Field(0.1, gt=0, lt=1)  # share of the passages that is added later
+    seed: int = 0
             "byte_bpe": TokenizerSource(model="byte_bpe"),
             "clip_bpe": TokenizerSource(model="clip_bpe"),
         },

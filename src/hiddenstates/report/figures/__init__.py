@@ -1,6 +1,7 @@
 """The lab's figures. The one door to matplotlib."""
 
 from hiddenstates.report.figures.charts import bars, differences, estimates, lines, scatter, spread, steps
+from hiddenstates.report.figures.frontiers import frontiers
 from hiddenstates.report.figures.grids import heatmaps, lettered, members
 from hiddenstates.report.figures.pictures import pictures
 from hiddenstates.report.figures.style import ACCENT, WIDTH, publish
@@ -11,6 +12,7 @@ __all__ = [
     "bars",
     "differences",
     "estimates",
+    "frontiers",
     "heatmaps",
     "lettered",
     "lines",

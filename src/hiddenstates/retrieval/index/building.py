@@ -1,0 +1,141 @@
+"""Indexes built, and added to, the same each time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import faiss
+import numpy as np
+from jaxtyping import Float32
+
+from hiddenstates.core.data import KnowledgeBase
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.retrieval.index.bundle import IndexBundle, Metric, scales
+from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
+
+TRAINED_ON = 100_000
+"""At most so many vectors train the cells and the codes of an index."""
+
+METRICS = {
+    "cosine": faiss.METRIC_INNER_PRODUCT,
+    "inner product": faiss.METRIC_INNER_PRODUCT,
+    "euclidean": faiss.METRIC_L2,
+}
+
+
+def build_index(
+    embeddings: Embeddings,
+    factory: str = "Flat",
+    metric: Metric = "cosine",
+    kb: KnowledgeBase | None = None,
+    seed: int = 0,
+) -> IndexBundle:
+    """An index of these embeddings. The same each time: built by one thread, trained on a random sample.
+
+    factory: a faiss index_factory string, and after a space what its searches are set to: `IVF{cells},Flat nprobe=8`.
+             Flat searches exactly; {cells} stands for the square root of the number of vectors, {pairs} for half
+             their dimensions
+    metric:  the cosine needs a strategy that normalizes, or a factory that begins with L2norm; a Euclidean score is
+             the negative squared distance
+    kb:      the knowledge base that the passages stand in: it is pinned, row by row
+    """
+    if not embeddings.ids:
+        raise LabError("index: there is nothing to index. Give it at least one passage.")
+    check_vectors(embeddings, unit=metric == "cosine" and not scales(factory))
+    rows = None if kb is None else _pins(row_hashes(kb), embeddings.ids)
+    made = filled(factory, *embeddings.vectors.shape)
+    with one_thread():
+        index = _trained(embeddings.vectors, made, METRICS[metric], seed)
+        index.add(embeddings.vectors)
+    return IndexBundle(index, list(embeddings.ids), embeddings.strategy, embeddings.fingerprint, metric, made, rows)
+
+
+def missing(bundle: IndexBundle, kb: KnowledgeBase) -> list[str]:
+    """The passages of the knowledge base that are not in the index yet: all that need be embedded.
+
+    LabError where a passage that is in it has changed or is gone: an index takes passages in, never back.
+    """
+    found = row_hashes(kb)
+    check_rows(bundle.pinned, found)
+    return [id for id in found if id not in bundle.pinned]
+
+
+def added(bundle: IndexBundle, embeddings: Embeddings, kb: KnowledgeBase | None = None) -> IndexBundle:
+    """A new bundle with these passages behind its own; the one given stays as it is.
+
+    A Flat index is then the one that a fresh build of all would be. Cells and codes stay as the old passages trained
+    them, and a graph grows in another order: measure what they still find.
+
+    kb: the knowledge base that old and new passages stand in; needed where the bundle pins them
+    """
+    bundle.check(embeddings)
+    known = set(bundle.ids).intersection(embeddings.ids)
+    if known:
+        raise LabError(f"index: {len(known)} passages are in it already, first {min(known)!r}. Give it `missing` ones.")
+    rows = None
+    if kb is not None:
+        found = row_hashes(kb)
+        check_rows(bundle.pinned, found)
+        rows = bundle.pinned | _pins(found, embeddings.ids)
+    elif bundle.rows is not None:
+        raise LabError("index: it pins its passages. Give `added` the knowledge base that the new ones stand in, too.")
+    index = faiss.deserialize_index(faiss.serialize_index(bundle.index))  # clone_index cannot copy an L2norm
+    with one_thread():
+        index.add(embeddings.vectors)
+    ids = [*bundle.ids, *embeddings.ids]
+    return IndexBundle(index, ids, bundle.strategy, bundle.fingerprint, bundle.metric, bundle.factory, rows)
+
+
+def filled(factory: str, n: int, width: int) -> str:
+    """The factory string for n vectors of this width."""
+    try:
+        return factory.format(cells=max(1, round(n**0.5)), pairs=width // 2)
+    except (AttributeError, IndexError, KeyError, ValueError) as error:
+        raise LabError(
+            f"index.factories: {factory!r}: braces that are not understood. {{cells}} and {{pairs}} may stand in it."
+        ) from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A graph that several threads build at once comes out another each time."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def _trained(vectors: Float32[np.ndarray, "item width"], factory: str, metric: int, seed: int) -> Any:
+    n, width = vectors.shape
+    structure, _, settings = factory.partition(" ")
+    try:
+        index = faiss.index_factory(width, structure, metric)
+        index.train(_sample(vectors, seed))
+        for setting in filter(None, settings.split(",")):
+            name, _, value = setting.partition("=")
+            faiss.ParameterSpace().set_index_parameter(index, name, float(value))
+    except (RuntimeError, ValueError) as error:
+        # what stands before the last colon of an error of faiss is the place in its sources
+        reason = str(error).rpartition(": ")[2] if isinstance(error, RuntimeError) else error
+        raise LabError(
+            f"index.factories: faiss cannot make {factory!r} of {n} vectors of {width} dimensions ({reason}). "
+            "Write Flat, HNSW32 efSearch=64, IVF{cells},Flat nprobe=8 or PQ{pairs}x4fs,RFlat, say."
+        ) from error
+    return index
+
+
+def _sample(vectors: Float32[np.ndarray, "item width"], seed: int) -> Float32[np.ndarray, "chosen width"]:
+    """Drawn from all: the first rows would be those of a few topics."""
+    if len(vectors) <= TRAINED_ON:
+        return vectors
+    return vectors[np.random.default_rng(seed).choice(len(vectors), TRAINED_ON, replace=False)]
+
+
+def _pins(found: dict[str, str], ids: list[str]) -> dict[str, str]:
+    unknown = [id for id in ids if id not in found]
+    if unknown:
+        raise LabError(f"index: {unknown[0]!r} is no passage of the knowledge base. Give the one that was embedded.")
+    return {id: found[id] for id in ids}

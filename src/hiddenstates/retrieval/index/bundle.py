@@ -1,0 +1,166 @@
+"""`IndexBundle`: a FAISS index, the ids of its rows, and what made its vectors."""
+
+import json
+from dataclasses import dataclass, replace
+from hashlib import sha256 as sha256_of
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import faiss
+
+from hiddenstates.core.data import KnowledgeBase
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import sha256, whole_folder
+from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
+
+Metric = Literal["cosine", "inner product", "euclidean"]
+
+# From so many queries on, one matrix product is faster than one query after the other: at 30,000 vectors 3 to 5 times
+# from 16 on (benchmarks/search.py). It was faiss's own threshold; version 1.15 sets 128,000.
+faiss.cvar.distance_compute_blas_threshold = 20
+
+
+@dataclass(frozen=True)
+class IndexBundle:
+    """An index with the ids of its rows and what made its vectors; it refuses what does not match.
+
+    factory: what made the index, placeholders filled in; as for `build_index`
+    rows:    passage id -> hash of its row, in the order of the index; no hashes where no knowledge base was given
+    """
+
+    index: Any
+    ids: list[str]
+    strategy: Strategy
+    fingerprint: str
+    metric: Metric
+    factory: str
+    rows: dict[str, str] | None = None
+
+    @property
+    def width(self) -> int:
+        """The dimensions of its vectors."""
+        return int(self.index.d)
+
+    def search(self, queries: Embeddings, depth: int) -> Run:
+        """The `depth` best passages of each query; larger scores are better."""
+        self.check(queries)
+        scores, rows = self.index.search(queries.vectors, min(depth, len(self.ids)))
+        if self.metric == "euclidean":
+            scores = -scores  # larger is better, always
+        ids, found = self.ids, zip(queries.ids, rows.tolist(), scores.tolist(), strict=True)
+        # row -1: the cells that were searched hold no more
+        return Run({q: {ids[r]: s for r, s in zip(rr, ss, strict=True) if r >= 0} for q, rr, ss in found})
+
+    def check(self, embeddings: Embeddings) -> None:
+        """LabError for vectors that it must not be asked with, nor given: of another making, or without direction."""
+        if embeddings.fingerprint != self.fingerprint:
+            raise LabError(
+                f"index: its vectors are of model {self.fingerprint}, these of {embeddings.fingerprint}. "
+                "Embed with the model that it was built with, or build it again."
+            )
+        if embeddings.strategy != self.strategy:
+            raise LabError(
+                f"index: its vectors were made by {self.strategy}, these by {embeddings.strategy}. "
+                "Embed by the strategy that it was built with, or build it again."
+            )
+        if embeddings.vectors.shape[1] != self.width:
+            raise LabError(
+                f"index: its vectors have {self.width} dimensions, these {embeddings.vectors.shape[1]}. "
+                "Embed as it was built, or build it again."
+            )
+        check_vectors(embeddings, unit=self.metric == "cosine" and not scales(self.factory))
+
+    def check_passages(self, kb: KnowledgeBase) -> None:
+        """LabError unless the knowledge base holds its passages as they were indexed, and no others."""
+        found = row_hashes(kb)
+        check_rows(self.pinned, found)
+        new = [id for id in found if id not in self.pinned]
+        if new:
+            raise LabError(
+                f"index: {len(new)} passages of the knowledge base are not in it, first {new[0]!r}. "
+                "Add them (`missing`, `added`), or build it again."
+            )
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """Passage id -> hash of its row. LabError where no knowledge base was given."""
+        if self.rows is None:
+            raise LabError("index: it does not pin its passages. Build it with `kb`, the knowledge base they stand in.")
+        return self.rows
+
+    def attach(self, kb: KnowledgeBase) -> KnowledgeBase:
+        """The knowledge base with this index on its passages, which come in the order of the index.
+
+        `attached.passages.get_nearest_examples("index", vector, k)` is then `datasets`' own search, with the metric,
+        the rows and the settings of this bundle; its scores are faiss's, so for `euclidean` smaller is better.
+        (`add_faiss_index` would build another index, Euclidean by default, and train it on the first rows.)
+        """
+        self.check_passages(kb)
+        place = {id: i for i, id in enumerate(kb.ids)}
+        passages = kb.passages.select([place[id] for id in self.ids])
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "index.faiss"
+            faiss.write_index(self.index, str(file))
+            passages.load_faiss_index("index", file)
+        return replace(kb, passages=passages)
+
+    def save(self, folder: Path) -> None:
+        """index.faiss, and index.json with the rest and the hashes of both. Written whole or not at all."""
+        with whole_folder(folder) as staging:
+            faiss.write_index(self.index, str(staging / "index.faiss"))
+            about = {
+                "factory": self.factory,
+                "strategy": str(self.strategy),
+                "fingerprint": self.fingerprint,
+                "metric": self.metric,
+                "dimension": self.width,
+                "sha256": sha256(staging / "index.faiss"),
+                "ids": self.ids,
+                "rows": self.rows and list(self.rows.values()),
+            }
+            text = json.dumps(about | {"seal": _seal(about)}, indent=1)
+            (staging / "index.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, queries: Embeddings | None = None, kb: KnowledgeBase | None = None) -> "IndexBundle":
+        """What `save` wrote. Refuses damaged files.
+
+        queries: vectors that it must be able to answer: of its model, strategy and dimension
+        kb:      the knowledge base whose passages it must hold, each as it was, and no others
+        """
+        try:
+            about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            if about.pop("seal") != _seal(about):
+                raise LabError(f"{folder / 'index.json'} was changed after it was written. Build the index again.")
+            if sha256(folder / "index.faiss") != about["sha256"]:
+                raise LabError(
+                    f"{folder / 'index.faiss'} is not the file that index.json describes. Build the index again."
+                )
+            bundle = _read(folder / "index.faiss", about)
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise LabError(f"{folder}: no index can be read from it ({error}). Build the index again.") from error
+        if queries is not None:
+            bundle.check(queries)
+        if kb is not None:
+            bundle.check_passages(kb)
+        return bundle
+
+
+def scales(factory: str) -> bool:
+    """Does the index itself bring every vector, stored or asked, to length 1?"""
+    return factory.startswith("L2norm,")
+
+
+def _read(file: Path, about: dict[str, Any]) -> IndexBundle:
+    ids, strategy = about["ids"], Strategy.parse(about["strategy"])
+    rows = about["rows"] and dict(zip(ids, about["rows"], strict=True))
+    index = faiss.read_index(str(file))
+    return IndexBundle(index, ids, strategy, about["fingerprint"], about["metric"], about["factory"], rows)
+
+
+def _seal(about: dict[str, Any]) -> str:
+    return sha256_of(json.dumps(about).encode()).hexdigest()
