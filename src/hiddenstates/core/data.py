@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
@@ -135,6 +135,7 @@ class Task:
             about = read_as(_About, (folder / "task.json").read_bytes())
             passages = _read_parquet(folder / "passages.parquet", PASSAGE_COLUMNS)
             queries = _read_parquet(folder / "queries.parquet", QUERY_COLUMNS)
+            _check_names({*passages["image"][:], *queries["image"][:]})
             kb = KnowledgeBase(passages, folder / about.images, about.revision)
             qrels = Qrels.read(folder / "qrels.trec").select(queries["id"])
             return cls(kb, queries, qrels, about.measure, about.unjudged)
@@ -210,6 +211,12 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Dataset:
     if found.features != _strings(columns):
         raise ValueError(f"{path.name} has the columns {found.features}, not {', '.join(columns)}, all strings")
     return found
+
+
+def _check_names(images: Iterable[str]) -> None:
+    for name in images:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"image {name!r} leaves the images folder")
 
 
 def _strings(columns: tuple[str, ...]) -> Features:

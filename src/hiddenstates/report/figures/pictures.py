@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from PIL import Image
 
+from hiddenstates.core.images import read_image
 from hiddenstates.report.figures.style import blank
 
 
@@ -17,7 +17,6 @@ def pictures(rows: Mapping[str, Sequence[Path]]) -> Figure:
         for ax in line:
             ax.set_axis_off()
         for ax, path in zip(line, paths, strict=False):
-            with Image.open(path) as picture:
-                ax.imshow(picture.convert("RGB"), interpolation="nearest")
+            ax.imshow(read_image(path), interpolation="nearest")
         line[0].set_title(name, loc="left", size=9)
     return figure
