@@ -40,6 +40,8 @@ lab: .venv/.ready
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
 bench: .venv/.ready
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python 'hnswlib>=0.8' || \
+	    echo "hnswlib, which needs a C++ compiler, is not there: benchmarks/search.py does without."
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 lint: .venv/.ready
@@ -51,7 +53,7 @@ lint: .venv/.ready
 # version (+cpu), and the CUDA packages are left to torch, which pins them itself where its wheel wants them;
 # `--universal` would write them all down, for every machine.
 lock: $(BIN)/uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --upgrade --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --upgrade --quiet \
 	    --annotation-style line --custom-compile-command "make lock" --output-file requirements.lock
 	sed -i.bak -e 's/+cpu//' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton=/d' requirements.lock
 	rm requirements.lock.bak

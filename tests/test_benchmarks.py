@@ -12,3 +12,14 @@ def test_the_sweep_s_benchmark_still_runs() -> None:
     assert [line[:3] for line in lines if line.startswith("(")] == ["(b)", "(c)", "(d)"]
     assert sum("ranks equal: 100" in line for line in lines) == 2
     assert sum(line.strip().startswith("ratio ") for line in lines) == 2
+
+
+def test_the_search_s_benchmark_still_runs() -> None:
+    command = [sys.executable, "benchmarks/search.py", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    parts = [line[:3] for line in lines if line.startswith("(")]
+    assert parts[:12] == ["(a)"] * 6 + ["(b)"] * 4 + ["(c)"] * 2
+    assert set(parts[12:]) == {"(d)"}
+    assert all("ratio" in line or "skipped: hnswlib" in line for line in lines if line.startswith("("))

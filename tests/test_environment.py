@@ -14,8 +14,8 @@ from packaging.version import Version
 from hiddenstates.core.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-EXTRAS = PROJECT["optional-dependencies"].values()
-ASKED = [Requirement(text) for text in sum(EXTRAS, PROJECT["dependencies"])]
+EXTRAS = PROJECT["optional-dependencies"]  # "bench" has no wheels, and is in no lock
+ASKED = [Requirement(text) for text in [*PROJECT["dependencies"], *EXTRAS["test"]]]
 LINES = [line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines()]
 PINS = dict(line.split("==") for line in LINES if line)
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]

@@ -51,9 +51,8 @@ class IndexBundle:
         scores, rows = self.index.search(queries.vectors, min(depth, len(self.ids)))
         if self.metric == "euclidean":
             scores = -scores  # larger is better, always
-        ids, found = self.ids, zip(queries.ids, rows.tolist(), scores.tolist(), strict=True)
-        # row -1: the cells that were searched hold no more
-        return Run({q: {ids[r]: s for r, s in zip(rr, ss, strict=True) if r >= 0} for q, rr, ss in found})
+        found = zip(queries.ids, rows.tolist(), scores.tolist(), strict=True)
+        return Run({query: self._named(places, values) for query, places, values in found})
 
     def check(self, embeddings: Embeddings) -> None:
         """LabError for vectors that it must not be asked with, nor given: of another making, or without direction."""
@@ -107,6 +106,11 @@ class IndexBundle:
             faiss.write_index(self.index, str(file))
             passages.load_faiss_index("index", file)
         return replace(kb, passages=passages)
+
+    def _named(self, rows: list[int], scores: list[float]) -> dict[str, float]:
+        if rows[-1] < 0:  # the cells that were searched hold no more
+            rows = rows[: rows.index(-1)]
+        return dict(zip(map(self.ids.__getitem__, rows), scores, strict=False))
 
     def save(self, folder: Path) -> None:
         """index.faiss, and index.json with the rest and the hashes of both. Written whole or not at all."""

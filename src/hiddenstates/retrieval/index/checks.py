@@ -16,9 +16,9 @@ UNIT = 1e-3
 
 def check_vectors(embeddings: Embeddings, unit: bool) -> None:
     """LabError for NaN, infinity, a vector of length 0; with `unit`, for one that is not of length 1."""
-    squares = np.einsum("id,id->i", embeddings.vectors, embeddings.vectors)
-    low, high = (1 - UNIT, 1 + UNIT) if unit else (np.float32(0), np.float32(np.inf))
-    if not squares.size or low < squares.min() <= squares.max() < high:  # NaN is in no order, so it fails, too
+    squares = np.vecdot(embeddings.vectors, embeddings.vectors)
+    low, high = (1 - UNIT, 1 + UNIT) if unit else (0.0, np.inf)
+    if all(low < square < high for square in squares.tolist()):  # of a single query, a third of numpy's time
         return
     _refuse(embeddings, ~np.isfinite(squares), "hold NaN or infinity", "faiss would never find them")
     _refuse(embeddings, squares == 0, "have length 0", "they have no direction: look what was embedded")
