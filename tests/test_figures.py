@@ -20,6 +20,7 @@ STEPS = pd.DataFrame(
     {"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=pd.MultiIndex.from_product([["named"], ["default", "chosen"]])
 )
 POINTS = pd.DataFrame({"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=["2/mean", "1/max"])
+SEEN, CELLS = {"CH": np.random.default_rng(0).random((8, 8, 3))}, np.arange(16.0).reshape(4, 4) / 16
 LETTERS = pd.DataFrame({"made": ["A", "B"], "reloaded": ["A", "B?"]}, index=["encoder", "decoder"])
 ESTIMATES = {"a": GAINS.rename(columns={"difference": "value"}), "b": GAINS.rename(columns={"difference": "value"})}
 
@@ -40,6 +41,7 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "estimates": lambda _: figures.estimates(ESTIMATES, "F1", "state"),
     "bars": lambda _: figures.bars(GRID, "passages"),
     "lettered": lambda _: figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor"),
+    "overlays": lambda _: figures.overlays(SEEN, {"CH": {"attention": CELLS, "cosine": -CELLS}}, "a number a box"),
     "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
 }
 
@@ -93,3 +95,15 @@ def test_every_row_of_every_heat_map_is_in_sight() -> None:
     tables = {str(n): pd.DataFrame(np.eye(n)) for n in (3, 7, 2)}
     drawn = figures.heatmaps(tables, "", "", "")
     assert [sorted(ax.get_ylim()) for ax in drawn.axes] == [[-0.5, n - 0.5] for n in (3, 7, 2)]
+
+
+def test_numbers_lie_in_their_boxes_until_they_are_too_many_to_read() -> None:
+    picture, ax = figures.overlays(SEEN, {"CH": {"cosine": CELLS}}, "").axes
+    assert [image.get_extent() for image in (*picture.images, *ax.images)] == [[0, 4, 4, 0]] * 3
+    assert {text.get_position(): text.get_text() for text in ax.texts}[1.5, 0.5] == ".06"  # row 0, column 1: 1 / 16
+    assert not figures.overlays(SEEN, {"CH": {"cosine": np.zeros((9, 9))}}, "").axes[1].texts
+
+
+def test_lines_have_logarithmic_axes_if_asked() -> None:
+    (ax,) = figures.lines(GRID.set_axis([1, 10]), "reads", "seconds", log=True).axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

@@ -186,6 +186,31 @@ class Strategies(Section):
     seed: Seed = 0
 
 
+class Images(Section):
+    """Embed the image each time, or store its features? Boxes or the whole image?"""
+
+    model: str | None = None  # a whole CLIP; null: the one that the stage pretrain trained
+    revision: str | None = None  # the commit that pins a hub name
+    boxes: str | None = None  # the folder of a VL-T5 or VL-BART; null: the VL-T5 that the stage pretrain trained
+    poolings: list[str] = Field(default=["first", "patches", "mean", "max"], min_length=1)
+    layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
+    measure: Measure = "mrr@10"  # chooses
+    report: list[Measure] = Field(default=["recall@1", "mrr@10"], min_length=1)
+    depth: int = Field(100, ge=10)  # images that a search returns
+    pixels: int = Field(32, ge=4)  # to a side, of the pictures that are compared without a model
+    shown: int = Field(3, ge=1)  # images that are drawn with their boxes
+    candidates: int = Field(10, ge=1)  # passages whose images a query looks at, where costs are compared
+    articles: int = Field(1_500_000, ge=1)  # of the knowledge base that costs are projected to, an image each
+    passages: int = Field(12_000_000, ge=1)  # of the same
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _with_the_class_token(self) -> "Images":
+        if "first" not in self.poolings:
+            raise ValueError("poolings lack first, the class token that CLIP itself takes")
+        return self
+
+
 class Tagging(Section):
     """Which hidden states tag the named entities best?"""
 
@@ -224,14 +249,23 @@ class Index(Section):
         min_length=1,
     )
     depth: int = Field(10, ge=1)
+    wanted_recall: float = Field(0.95, gt=0, le=1)
+    megabytes: float = Field(5, gt=0)
+    held_out: float = Field(0.1, gt=0, lt=1)  # share of the passages that is added later
+    seed: Seed = 0
 
 
 class Compare(Section):
-    """Is the difference real?"""
+    """Text, image or both, and is the difference real?"""
 
     encoder: str = "minilm"  # the one that is indexed
+    joint: str = "vlt5"  # one of states.encoders that reads text and image together
+    clip: str | None = None  # a whole CLIP, which names images; null: the one that the stage pretrain trained
+    revision: str | None = None  # the commit that pins a hub name
+    counts: list[Annotated[int, Field(ge=1)]] = Field(default=[1, 2, 3, 5, 10, 20], min_length=1)  # nearest images kept
     report: list[Measure] = Field(default=["recall@10", "mrr@10", "ndcg@10"], min_length=1)
     depth: int = Field(100, ge=10)
+    shown: int = Field(6, ge=2)  # questions of the gallery
     seed: Seed = 0
 
 
@@ -249,10 +283,6 @@ class Tokens(Section):
         default={
             "minilm": TokenizerSource(model="sentence-transformers/all-MiniLM-L6-v2"),
             "unigram": TokenizerSource(model="unigram"),
-    wanted_recall: float = Field(0.95, gt=0, le=1)
-    megabytes: float = Field(5, gt=0)
-    held_out: float = Field(0.1, gt=0, lt=1)  # share of the passages that is added later
-    seed: int = 0
             "byte_bpe": TokenizerSource(model="byte_bpe"),
             "clip_bpe": TokenizerSource(model="clip_bpe"),
         },
@@ -281,6 +311,7 @@ SECTIONS: dict[str, type[Section]] = {
     "tying": Tying,
     "states": States,
     "strategies": Strategies,
+    "images": Images,
     "tagging": Tagging,
     "index": Index,
     "compare": Compare,
@@ -315,9 +346,10 @@ def load_params(path: Path) -> dict[str, Section]:
 def _unknown_encoders(sections: dict[str, Section]) -> Iterator[str]:
     known = list(sections["states"].model_dump()["encoders"])
     for name, section in sections.items():
-        encoder = getattr(section, "encoder", known[0])
-        if encoder not in known:
-            yield f"{name}.encoder: no encoder {encoder!r} in states.encoders. Known: {', '.join(known)}."
+        for key in ("encoder", "joint"):
+            encoder = getattr(section, key, known[0])
+            if encoder not in known:
+                yield f"{name}.{key}: no encoder {encoder!r} in states.encoders. Known: {', '.join(known)}."
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -11,9 +11,31 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.readers import ImageReader, TextImage
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question about an image, and the image that it should find."""
+
+    question: str
+    image: Path
+    found: Path
+
+
+def examples(task: Task, n: int) -> dict[str, Example]:
+    """Test questions about n different images, by the images' names, evenly spread in their order; fewer if need be."""
+    images = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
+    asked = {}
+    for row in task.select(split="test").queries:
+        found = next((images[p] for p, grade in task.qrels[row["id"]].items() if grade > 0 and images[p]), "")
+        if row["image"] and found:
+            asked[row["image"]] = Example(row["text"], task.kb.images / row["image"], task.kb.images / found)
+    names = list(asked)
+    return {name: asked[name] for name in names[:: max(1, len(names) // n)][:n]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +85,14 @@ def box_similarity(encoder: Encoder, question: str, image: Path) -> Float[np.nda
     return _square(cosine_similarity(states[tokens:], states[:tokens].mean(0, keepdim=True)))
 
 
-def patch_maps(clip: Encoder, boxes: Encoder, image: Path, other: Path, question: str) -> PatchMaps:
-    """The three maps of one image. other: a picture of the same thing, such as the flag that a view shows"""
+def patch_maps(clip: Encoder, boxes: Encoder, example: Example) -> PatchMaps:
+    """The three maps of a question's image."""
     maps = {
-        "CLIP: attention of the class token": class_attention(clip, image),
-        "CLIP: patch and clean flag, cosine": patch_similarity(clip, image, other),
-        "VL-T5: box and question, cosine": box_similarity(boxes, question, image),
+        "CLIP: the class token's\nattention": class_attention(clip, example.image),
+        "CLIP: patch and the picture\nto be found, cosine": patch_similarity(clip, example.image, example.found),
+        "VL-T5: box and question,\ncosine": box_similarity(boxes, example.question, example.image),
     }
-    return PatchMaps(as_seen(clip, image), maps)
+    return PatchMaps(as_seen(clip, example.image), maps)
 
 
 def _images(encoder: Encoder) -> ImageReader:

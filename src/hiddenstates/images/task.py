@@ -1,8 +1,9 @@
 """The search of a task's images by images, as a task of its own."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, Task, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, Row, Task, table
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.images.content import contents, first_names
 
@@ -10,13 +11,13 @@ from hiddenstates.images.content import contents, first_names
 def image_task(task: Task) -> Task:
     """What is searched: each different image of the passages, once. What is asked: each image of the queries, once.
 
-    An item's id is its image's name, of files with the same content the first one's. An image is relevant where a
+    An item's id is its image's name, of files with the same content the first one's, in the order in which they first
+    appear: that of `images.features`. An image is relevant where a
     passage that has it is relevant to a query that has the other. The texts are empty, the titles too, and the
     templates: a view is older than the questions about it.
     """
     names = first_names(contents(task.kb.images, task.kb.passages["image"][:]))
-    passages = {names[row["image"]]: row for row in reversed(list(task.kb.passages)) if row["image"]}
-    queries = {row["image"]: row for row in reversed(list(task.queries)) if row["image"]}
+    passages, queries = _by_image(task.kb.passages, names), _by_image(task.queries, {})
     image_of = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
     grades: dict[str, dict[str, float]] = {image: {} for image in queries}
     for query, image in zip(task.queries["id"][:], task.queries["image"][:], strict=True):
@@ -30,3 +31,12 @@ def image_task(task: Task) -> Task:
     ]
     kb = replace(task.kb, passages=table(rows[0], PASSAGE_COLUMNS))
     return Task(kb, table(rows[1], QUERY_COLUMNS), Qrels(grades), unjudged=task.unjudged)
+
+
+def _by_image(rows: Iterable[Row], names: Mapping[str, str]) -> dict[str, Row]:
+    """The first row of each image, by the image's name; names: another to file it under."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        if row["image"]:
+            found.setdefault(names.get(row["image"], row["image"]), row)
+    return found

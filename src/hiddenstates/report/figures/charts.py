@@ -76,13 +76,14 @@ def estimates(series: Mapping[str, pd.DataFrame], unit: str, rows: str) -> Figur
     return figure
 
 
-def lines(table: pd.DataFrame, x: str, y: str, title: str = "") -> Figure:
-    """One line a column over the index, named at its end."""
+def lines(table: pd.DataFrame, x: str, y: str, title: str = "", log: bool = False) -> Figure:
+    """One line a column over the index, named at its end; log: both axes logarithmic."""
     figure, ax = blank(2.9)
     shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, table.shape[1]))
     for name, color in zip(table.columns, shades, strict=True):
         ax.plot(table.index, table[name], "o-", color=color, ms=4, lw=1.6, label=name)
-    ax.set(xlabel=x, ylabel=y, title=title, xticks=list(table.index))
+    ax.set(xlabel=x, ylabel=y, title=title)
+    ax.set(xscale="log", yscale="log") if log else ax.set_xticks(list(table.index))
     ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     ax.grid(alpha=0.3)
     return figure
