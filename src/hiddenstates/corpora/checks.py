@@ -45,7 +45,7 @@ def counts(task: Task) -> dict[str, Any]:
 
 def _check_ids(ids: Iterable[str], kind: str, source: str) -> None:
     occurrences = Counter(ids)
-    unfit = [i for i in occurrences if i.split() != [i]]
+    unfit = [i for i in occurrences if i.split() != [i] or i.startswith("\ufeff")]  # U+FEFF: a byte order mark
     if unfit:
         raise LabError(
             f"{source}: {kind} ids that are empty or hold white space: {_few(unfit)}. TREC files need one word."
