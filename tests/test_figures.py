@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hiddenstates.report import figures
+from hiddenstates.report.gallery import Case, Found
 
 GRID = pd.DataFrame([[0.1, 0.9], [0.5, 0.2]], index=["0", "1"], columns=["first", "mean"])
 GAINS = pd.DataFrame(
@@ -30,6 +31,14 @@ def flag(folder: Path) -> Path:
     return folder / "flag.gif"
 
 
+def case(folder: Path) -> Case:
+    found = [
+        Found("Japan", "Tokyo is the capital of Japan.", flag(folder), True),
+        Found("Tokyo", "A city.", None, False),
+    ]
+    return Case("What is the capital of the country with this flag?", flag(folder), found, 1)
+
+
 DRAWN: dict[str, Callable[[Path], Figure]] = {
     "heatmaps": lambda _: figures.heatmaps({"a": GRID, "b": GRID, "c": GRID, "d": 0 * GRID}, "mrr@10", "state", "pool"),
     "differences": lambda _: figures.differences(GAINS, "mrr@10", "the default"),
@@ -42,6 +51,7 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "bars": lambda _: figures.bars(GRID, "passages"),
     "lettered": lambda _: figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor"),
     "overlays": lambda _: figures.overlays(SEEN, {"CH": {"attention": CELLS, "cosine": -CELLS}}, "a number a box"),
+    "gallery": lambda folder: figures.gallery([case(folder)]),
     "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
 }
 

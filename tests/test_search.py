@@ -10,7 +10,8 @@ from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.retrieval.search import search
+from hiddenstates.retrieval.index import build_index
+from hiddenstates.retrieval.search import search, search_index
 
 # Three layers of two dimensions, all alike but the first.
 PASSAGES = np.array([[[1, 1], [2, 1], [1, 3]]] + 2 * [[[3, 4], [1, 0], [0, 5]]], dtype=np.float32)
@@ -41,6 +42,17 @@ def test_similarity_scores_the_judged_pairs_only() -> None:
     run = search(states(), task("similarity"), Strategy.parse("-1/mean"), depth=1)
     assert run["q1"] == pytest.approx({"c": 1, "a": 4 / 5})
     assert run["q0"] == pytest.approx({"a": 3 / 5})
+
+
+@pytest.mark.parametrize("measure", ["retrieval", "similarity"])
+def test_an_index_finds_what_the_search_finds(measure: str) -> None:
+    strategy, asked = Strategy.parse("-1/mean"), task(measure)
+    bundle = build_index(states().passages.embed(strategy))
+    questions = states().queries.select(asked.queries["id"]).embed(strategy)
+    found, wanted = search_index(bundle, questions, asked, depth=2), search(states(), asked, strategy, depth=2)
+    assert {query: dict(row) for query, row in found.rows.items()} == {
+        q: pytest.approx(r) for q, r in wanted.rows.items()
+    }
 
 
 def test_queries_without_states_are_named() -> None:

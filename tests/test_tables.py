@@ -5,7 +5,7 @@ import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.report.tables import against, confirm, means, nested, paired, verdict, write_runs
+from hiddenstates.report.tables import against, confirm, means, nested, paired, pooled, verdict, write_runs
 
 SIZE = 12
 
@@ -52,6 +52,14 @@ def test_differences_are_paired_and_corrected() -> None:
     assert (gains["p"].drop(("named", "good")) < 4 * 0.002).all()
     assert against(gains)["alias"]["good"]["difference"] == 1 / 2
     assert list(against(gains)) == ["named", "alias"]
+
+
+def test_all_the_queries_together_make_one_row_a_system() -> None:
+    gains = pooled(runs(), "base", task(), "mrr@10", seed=0)
+    assert gains["difference"].to_dict() == {"good": (0 + 1 / 2) / 2, "bad": (-1 - 1 / 2) / 2}
+    assert list(gains["n"]) == [2 * SIZE] * 2
+    assert list(gains["clusters"]) == [SIZE] * 2  # an entity's two queries are flipped together
+    assert len(pooled({"base": runs()["base"]}, "base", task(), "mrr@10", seed=0)) == 0
 
 
 def test_similarity_compares_correlations() -> None:

@@ -1,7 +1,6 @@
 """Systems side by side on queries that took no part in choosing: means, intervals, paired tests."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
-from hiddenstates.report.significance import ALPHA, Comparison, compare, compare_correlations, holm
+from hiddenstates.report.estimates import corrected, told
+from hiddenstates.report.significance import ALPHA, Comparison, compare, compare_correlations
 from hiddenstates.retrieval.measures import correlate, evaluate
 
 
@@ -30,19 +30,20 @@ def paired(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, see
         part = task.select(set=name)
         for system in (s for s in runs if s != baseline):
             rows[name, system] = _compared(runs[system], runs[baseline], part, measure, seed)
-    return _corrected(rows).rename_axis(("set", "system"))
+    return corrected(rows).rename_axis(("set", "system"))
 
 
 def confirm(chosen: Mapping[str, Run], default: Run, task: Task, measure: str, seed: int) -> pd.DataFrame:
     """What each query set chose against the default, on that set: `paired`'s columns, one row a set, Holm over them."""
     rows = {name: _compared(run, default, task.select(set=name), measure, seed) for name, run in chosen.items()}
-    return _corrected(rows).rename_axis("set")
+    return corrected(rows).rename_axis("set")
 
 
-def _corrected(rows: Mapping[Any, Comparison]) -> pd.DataFrame:
-    """One row a comparison, the p values by Holm."""
-    table = pd.DataFrame.from_dict({name: asdict(row) for name, row in rows.items()}, orient="index")
-    return table.assign(p=holm(list(table["p"])))
+def pooled(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int) -> pd.DataFrame:
+    """Each system against the baseline on all the queries together: `paired`'s columns, one row a system."""
+    others = {name: run for name, run in runs.items() if name != baseline}
+    rows = {name: _compared(run, runs[baseline], task, measure, seed) for name, run in others.items()}
+    return corrected(rows).rename_axis("system")
 
 
 def _scores(run: Run, task: Task, measures: Sequence[str]) -> dict[tuple[str, str], float]:
@@ -87,21 +88,9 @@ def verdict(gains: pd.DataFrame, system: str, default: str) -> str:
     """
     if not gains["difference"].any():
         return f"It is the default itself, or ranks as the default does: nothing beats {default}."
-    real = gains["p"] < ALPHA
-    told = {
-        "better": gains[real & (gains["difference"] > 0)],
-        "worse": gains[real & (gains["difference"] < 0)],
-        "not told apart": gains[~real],
-    }
-    sets = "; ".join(f"**{word}** on {_listed(part)}" for word, part in told.items() if len(part))
-    keep = "" if len(told["better"]) else f" Nothing beats the default: keep {default}."
-    return f"On test, {system} against {default}: {sets}.{keep}"
-
-
-def _listed(rows: pd.DataFrame) -> str:
-    return ", ".join(
-        f"{name} ({row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}])" for name, row in rows.iterrows()
-    )
+    better = (gains["p"] < ALPHA) & (gains["difference"] > 0)
+    keep = "" if better.any() else f" Nothing beats the default: keep {default}."
+    return f"On test, {system} against {default}: {told(gains)}.{keep}"
 
 
 def write_runs(runs: Mapping[str, Run], task: Task, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -39,7 +40,7 @@ def align(runs: Mapping[str, Run]) -> Aligned:
     if not runs:
         raise LabError("fusion: there is no run to fuse. Give it at least one.")
     queries = list(dict.fromkeys(query for run in runs.values() for query in run))
-    passages = list(dict.fromkeys(p for run in runs.values() for row in run.rows.values() for p in row))
+    passages = list(dict.fromkeys(chain.from_iterable(row for run in runs.values() for row in run.rows.values())))
     place = {passage: i for i, passage in enumerate(passages)}
     scores = np.zeros((len(runs), len(queries), len(passages)))
     held = np.zeros(scores.shape, dtype=bool)
@@ -120,21 +121,12 @@ def within(run: Run, allowed: Mapping[str, Collection[str]]) -> Run:
     return Run({**run.rows, **kept})
 
 
-def best(run: Run, k: int) -> dict[str, list[str]]:
-    """The k best of each query, and whatever has the same score as the last of them."""
-    found = {}
-    for query, row in run.rows.items():
-        least = sorted(row.values(), reverse=True)[:k]
-        found[query] = [name for name, score in row.items() if score >= least[-1]]
-    return found
-
-
 def cut(run: Run, depth: int) -> Run:
-    """The `depth` best of each query, but none that has the same score as one that is left out."""
+    """The `depth` best of each query, and whatever has the same score as the last of them."""
     rows = {}
     for query, row in run.rows.items():
-        least = sorted(row.values(), reverse=True)[depth : depth + 1]
-        rows[query] = {p: score for p, score in row.items() if score > least[0]} if least else row
+        least = min(sorted(row.values(), reverse=True)[:depth], default=0.0)
+        rows[query] = {passage: score for passage, score in row.items() if score >= least}
     return Run(rows)
 
 

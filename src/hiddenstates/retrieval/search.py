@@ -8,7 +8,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitening
-from hiddenstates.retrieval.index import build_index
+from hiddenstates.retrieval.index import IndexBundle, build_index
 
 
 def search(states: TaskStates, task: Task, strategy: Strategy, depth: int, whitening: Whitening | None = None) -> Run:
@@ -28,3 +28,11 @@ def _judged(passages: Embeddings, queries: Embeddings, task: Task) -> Run:
         values = np.asarray(passages.vectors[[row[name] for name in names]] @ vector)
         cosines[query] = dict(zip(names, map(float, values), strict=True))
     return Run(cosines)
+
+
+def search_index(bundle: IndexBundle, queries: Embeddings, task: Task, depth: int) -> Run:
+    """The index's search of the task's queries; for similarity, its scores of just the judged pairs."""
+    if task.measure == "retrieval":
+        return bundle.search(queries, depth)
+    found = bundle.search(queries, len(bundle.ids))
+    return Run({query: {name: found[query][name] for name in task.qrels[query]} for query in queries.ids})

@@ -2,8 +2,9 @@
 
 from hiddenstates.report.figures.charts import bars, differences, estimates, lines, scatter, spread, steps
 from hiddenstates.report.figures.frontiers import frontiers
+from hiddenstates.report.figures.gallery import gallery
 from hiddenstates.report.figures.grids import heatmaps, lettered, members
-from hiddenstates.report.figures.pictures import pictures
+from hiddenstates.report.figures.pictures import overlays, pictures
 from hiddenstates.report.figures.style import ACCENT, WIDTH, publish
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "differences",
     "estimates",
     "frontiers",
+    "gallery",
     "heatmaps",
     "lettered",
     "lines",
     "members",
+    "overlays",
     "pictures",
     "publish",
     "scatter",

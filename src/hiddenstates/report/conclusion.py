@@ -1,0 +1,76 @@
+"""The answer to the notes, decided by what was measured: return the text's vector, the image's, or both?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from hiddenstates.core.data import Task
+from hiddenstates.core.relevance import Run
+from hiddenstates.report.estimates import told, written
+from hiddenstates.report.significance import ALPHA
+from hiddenstates.retrieval.measures import evaluate
+
+TEXT = "chosen"
+NOTHING = (
+    "**Images.** No question on dev shows an image that a passage has: the text's vector is all there is to return."
+)
+SEEN = {"train": "entities seen in training", "test": "entities never seen"}
+SYSTEMS = {
+    TEXT: "the text's vector alone",
+    "image": "the image's vector alone",
+    "name": "CLIP's text vector of the title, searched by the image's",
+    "weighted": "**both** vectors, their scores fused by weights",
+    "reciprocal_rank": "**both** vectors, fused by ranks",
+    "filtered": "**both** vectors: the nearest images' passages, ranked by text",
+    "joint": "one vector that read text and image together",
+}
+
+
+def best_on(runs: Mapping[str, Run], task: Task, measure: str) -> str:
+    """The run with the best mean of the measure over the task's queries, of equals the first."""
+    means = {name: float(evaluate(run, task.qrels, [measure])[measure].mean()) for name, run in runs.items()}
+    return max(means, key=means.__getitem__)
+
+
+def advice(best: str, scores: pd.DataFrame, gains: pd.DataFrame, rivals: pd.DataFrame, measure: str) -> str:
+    """What to return where a question shows an image.
+
+    best:   the system that dev chose
+    scores: a row a system, `estimate`'s columns, on test
+    gains:  each system against the text alone; rivals: each other against the best; `corrected`'s columns
+    """
+    rows, gain = scores.to_dict("index"), gains.to_dict("index").get(best)
+    means = ", ".join(f"{name} {written(row)}" for name, row in rows.items())
+    measured = f"**Questions that show an image** ({rows[best]['n']} on test). {measure}: {means}."
+    if gain is None or gain["p"] >= ALPHA or gain["difference"] <= 0:
+        return (
+            f"{measured} Nothing that looks at the image beats the text for sure: return **the text's vector alone**."
+        )
+    words = ("**above** it", "**below** it", "**not told apart** from it")
+    return f"{measured} So return {SYSTEMS[best]} (`{best}`, the best on dev). On test, {told(rivals, words)}."
+
+
+def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame) -> str:
+    """Is it the eye that fails? How often the right image comes first, and what a perfect eye would be worth.
+
+    flags:    by split, a row a system: recall@1 of the right image
+    possible: a row an oracle; columns as `estimate` has them
+    """
+    groups = {group: flags[group].to_dict("index") for group in ("train", "test") if group in flags}
+    parts = []
+    for system in dict.fromkeys(("image", "name", best)):
+        rows = (f"{written(rows[system])} on {SEEN[group]}" for group, rows in groups.items())
+        parts.append(f"by `{system}` {', '.join(rows)}")
+    oracles = ", ".join(f"{name} {written(row)}" for name, row in possible.to_dict("index").items())
+    return f"**The right image comes first**, recall@1: {'; '.join(parts)}. What could be reached on test: {oracles}."
+
+
+def settings(chosen: Mapping[str, Any], passages: int, images: int) -> str:
+    """What to index, and the fusion's settings, both chosen on dev."""
+    weights = ", ".join(f"{weight:g} {name}" for name, weight in chosen["weights"].items())
+    return (
+        f"**To index**: a text's vector for each of {passages:,} passages, and an image's for each of {images} "
+        f"different images. Weights chosen on dev: {weights}, normalisation `{chosen['norm']}`; the filter keeps the "
+        f"{chosen['nearest images']} nearest images. A question without an image is answered by its text alone."
+    )

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pandas as pd
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.relevance import Qrels, Run
+from hiddenstates.report.conclusion import advice, best_on, limits, settings
+
+SCORES = pd.DataFrame(
+    {"n": [9, 9], "value": [0.02, 0.29], "low": [0.0, 0.2], "high": [0.05, 0.4]}, index=["chosen", "weighted"]
+)
+
+
+def gain(difference: float, p: float, system: str) -> pd.DataFrame:
+    return pd.DataFrame({"difference": [difference], "low": [0.1], "high": [0.3], "p": [p]}, index=[system])
+
+
+def test_both_are_returned_where_the_best_on_dev_is_surely_above_the_text() -> None:
+    said = advice("weighted", SCORES, gain(0.27, 0.01, "weighted"), gain(-0.27, 0.01, "chosen"), "mrr@10")
+    assert "(9 on test). mrr@10: chosen 0.020 [0.000, 0.050], weighted 0.290 [0.200, 0.400]." in said
+    assert "So return **both** vectors, their scores fused by weights (`weighted`, the best on dev)." in said
+    assert "**below** it chosen (-0.270" in said
+
+
+def test_the_text_is_returned_where_nobody_can_tell_or_where_it_was_the_best() -> None:
+    for best, gains in {
+        "weighted": gain(0.27, 0.2, "weighted"),
+        "chosen": gain(0.27, 0.01, "weighted"),
+    }.items():
+        said = advice(best, SCORES, gains, gains, "mrr@10")
+        assert said.endswith("return **the text's vector alone**.")
+    assert advice("weighted", SCORES, gain(-0.2, 0.01, "weighted"), SCORES, "mrr@10").endswith("vector alone**.")
+
+
+def test_what_was_seen_and_what_was_not_stand_side_by_side() -> None:
+    seen = pd.DataFrame({"n": 9, "value": 0.5, "low": 0.4, "high": 0.6}, index=["image", "name", "weighted"])
+    unseen = seen.assign(value=[0.25, 0.0, 0.25])
+    said = limits({"train": seen, "test": unseen}, "weighted", seen.iloc[:1].rename({"image": "oracle: all"}))
+    assert (
+        "by `name` 0.500 [0.400, 0.600] on entities seen in training, 0.000 [0.400, 0.600] on entities never seen"
+        in said
+    )
+    assert said.endswith("What could be reached on test: oracle: all 0.500 [0.400, 0.600].")
+
+
+def test_what_was_chosen_is_told() -> None:
+    chosen = {"weights": {"text": 0.35, "image": 0.65}, "norm": "none", "nearest images": 2}
+    said = settings(chosen, 4071, 240)
+    assert "4,071 passages" in said
+    assert "0.35 text, 0.65 image, normalisation `none`; the filter keeps the 2 nearest images" in said
+
+
+def test_the_best_is_that_of_the_queries_given() -> None:
+    kb = KnowledgeBase(table([{"id": "p"}], PASSAGE_COLUMNS), Path(), "test")
+    asked = Task(kb, table([{"id": "q"}, {"id": "r"}], QUERY_COLUMNS), Qrels({"q": {"p": 1.0}, "r": {"p": 1.0}}))
+    good, bad = Run({"q": {"p": 1.0}, "r": {"p": 1.0}}), Run({"q": {"p": 1.0}, "other": {"p": 1.0}})
+    assert best_on({"bad": bad, "good": good}, asked, "mrr@10") == "good"
+    assert best_on({"first": good, "second": good}, asked, "mrr@10") == "first"
