@@ -2,8 +2,8 @@
 
 Two threads, one process. Rounds are interleaved, so that what else the machine does meets every side; a ratio is the
 median of the rounds' own. The vectors: all-MiniLM-L6-v2 on passages of the countries knowledge base with its 30,000
-cities, each cut to 24 tokens so that encoding takes about two minutes; the larger set is synthetic, the same ones
-jittered ten times. Other passages of the same kind are the queries. Run: python benchmarks/search.py [--quick]
+cities, each cut to 24 tokens so that encoding takes about two minutes; the larger set, 300,000, is synthetic: the same
+ones jittered. Other passages of the same kind are the queries. Run: python benchmarks/search.py [--quick]
 
 (a) the bundle / bare faiss, the same index: a Run of ids there, arrays of row numbers here, the same neighbours
 (b) Flat in batches, faiss's own threshold for matrix products / the bundle's
@@ -46,6 +46,7 @@ QUERIES, DEPTH = 1_000, 10
 WANTED = 0.95
 LINKS, BUILD_EFFORT = 16, 40  # of a vector in the graph, and while it is built: faiss's defaults
 EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512)
+SYNTHETIC = 300_000
 JITTER = 0.3  # length of what is added to a vector of length 1
 
 Sides = dict[str, Callable[[], object]]
@@ -76,7 +77,8 @@ def named(vectors: Vectors, name: str) -> Embeddings:
 
 
 def batches(queries: Embeddings, size: int) -> Iterator[Embeddings]:
-    for first in range(0, min(len(queries.ids), 100 * size), size):
+    """As many as make a timing: of single queries, 50."""
+    for first in range(0, min(len(queries.ids), 50 * size), size):
         rows = slice(first, first + size)
         yield replace(queries, ids=queries.ids[rows], vectors=queries.vectors[rows])
 
@@ -140,7 +142,7 @@ def thresholds(bundle: IndexBundle, queries: Embeddings, rounds: int) -> None:
 
     ours = faiss.cvar.distance_compute_blas_threshold
     for size in (8, 32, 128, QUERIES):
-        arrays = [query.vectors for query in batches(queries, size)][:10]
+        arrays = [query.vectors for query in batches(queries, size)][:3]
         sides: Sides = {f"at {t:,}": partial(search, t, arrays) for t in (FAISS_THRESHOLD, ours)}
         if size < ours:  # below it both are the same: what if it were lower?
             sides = {f"at {t:,}": partial(search, t, arrays) for t in (ours, 1)}
@@ -228,6 +230,7 @@ def compare(what: str, vectors: Vectors, asked: Vectors, rounds: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small random vectors, to see that it runs")
+    parser.add_argument("--real", type=int, default=30_000, help="real vectors, 31,000 at most")
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(THREADS)
@@ -235,9 +238,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         random = unit(np.random.default_rng(0).standard_normal((500 + QUERIES, 16), dtype=np.float32))
         compare("random", random[QUERIES:], random[:QUERIES], 1)
         return
-    embedded = passages(30_000)
-    compare("real", embedded[QUERIES:], embedded[:QUERIES], chosen.rounds)
-    compare("synthetic", jittered(embedded[QUERIES:], 10), embedded[:QUERIES], chosen.rounds)
+    embedded = passages(chosen.real)
+    asked, real = embedded[:QUERIES], embedded[QUERIES:]
+    compare("real", real, asked, chosen.rounds)
+    compare("synthetic", jittered(real, SYNTHETIC // len(real)), asked, chosen.rounds)
 
 
 if __name__ == "__main__":

@@ -125,13 +125,18 @@ def dependency_faults(repository: Repository) -> Iterator[str]:
 
 
 def notebook_faults(notebook: Path) -> Iterator[str]:
+    """What holds for every notebook, and that a stage's has its parameters in one cell."""
+    tags = [tag for cell in cells(notebook) for tag in cell["metadata"].get("tags", [])]
+    if tags.count("parameters") != 1:
+        yield f"{notebook.name}: {tags.count('parameters')} cells are tagged `parameters`"
+    yield from writing_faults(notebook)
+
+
+def writing_faults(notebook: Path) -> Iterator[str]:
     """A notebook asks and answers; what it calls lives in src. No outputs, so that a diff shows what was edited."""
     kinds = [cell["cell_type"] for cell in cells(notebook)]
     if kinds.count("markdown") < 0.4 * len(kinds):
         yield f"{notebook.name}: {kinds.count('markdown')} of {len(kinds)} cells are prose, less than 40%"
-    tags = [tag for cell in cells(notebook) for tag in cell["metadata"].get("tags", [])]
-    if tags.count("parameters") != 1:
-        yield f"{notebook.name}: {tags.count('parameters')} cells are tagged `parameters`"
     if any(cell.get("outputs") or cell.get("execution_count") for cell in cells(notebook)):
         yield f"{notebook.name}: outputs are stored, run `make lint`"
     for node in (node for source in code(notebook) for node in ast.walk(ast.parse(source))):

@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from architecture import PACKAGE, Repository, dependency_faults, imports, notebook_faults, stage_faults
+from architecture import PACKAGE, Repository, dependency_faults, imports, notebook_faults, stage_faults, writing_faults
 
 from hiddenstates.core import params
 from hiddenstates.core.paths import ROOT
@@ -71,6 +71,11 @@ def test_what_a_stage_runs_stands_in_its_deps() -> None:
 @pytest.mark.parametrize("notebook", HERE.notebooks.values(), ids=lambda path: path.stem)
 def test_a_notebook_asks_and_answers(notebook: Path) -> None:
     assert list(notebook_faults(notebook)) == []
+
+
+@pytest.mark.parametrize("notebook", sorted(ROOT.glob("notebooks/[!0-9]*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_of_no_stage_is_written_alike(notebook: Path) -> None:
+    assert list(writing_faults(notebook)) == []
 
 
 @pytest.fixture

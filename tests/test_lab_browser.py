@@ -1,67 +1,21 @@
 """Each notebook by Run All in JupyterLab, in a real browser, in a folder of its own, with no pipeline behind it."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from lab import Lab, copied, needs_browser, run_all, saved
+from playwright.sync_api import Browser
 
-from hiddenstates.core.paths import NOTEBOOKS, ROOT
+from hiddenstates.core.paths import NOTEBOOKS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
-SENTINEL = "every cell has run"
-FAILURE = "[data-mime-type='application/vnd.jupyter.stderr']:has-text('Traceback (most recent call last)')"
-ENDED = f".jp-OutputArea-output:has-text('{SENTINEL}'), {FAILURE}"
-SECONDS = 1000  # Playwright counts milliseconds
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A running JupyterLab: the folder that it shows, and how to reach it."""
-
-    folder: Path
-    url: str
-    token: str
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab as `make lab` starts it, but on copies of the notebooks and with a home of its own."""
-    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("copies")
-    own = {f"JUPYTER_{name}_DIR": str(home / name) for name in ("CONFIG", "DATA", "RUNTIME")}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the kernelspec names a bare `python`
-    environment = os.environ | own | {"PATH": path, "JUPYTER_CONFIG_PATH": str(ROOT / ".jupyter")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", f"--ServerApp.root_dir={folder}"]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
-    try:
-        about = _about(home, server)
-        yield Lab(folder, about["url"], about["token"])
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+pytestmark = needs_browser
 
 
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_run_all_ends_without_an_error(notebook: Path, lab: Lab, browser: Browser) -> None:
-    done = _run_all(_copied(notebook, lab.folder), lab, browser)
+    copy = copied(notebook, lab.folder)
+    done = saved(run_all(copy, lab, browser), copy)
     cells = [cell for cell in done.cells if cell.cell_type == "code"]
     errors = [output.evalue for cell in cells for output in cell.outputs if output.output_type == "error"]
     assert errors == []
@@ -71,52 +25,6 @@ def test_run_all_ends_without_an_error(notebook: Path, lab: Lab, browser: Browse
 def test_an_error_in_a_cell_is_seen(lab: Lab, browser: Browser, tmp_path: Path) -> None:
     broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
     nbformat.write(broken, tmp_path / "broken.ipynb")
-    done = _run_all(_copied(tmp_path / "broken.ipynb", lab.folder), lab, browser)
+    copy = copied(tmp_path / "broken.ipynb", lab.folder)
+    done = saved(run_all(copy, lab, browser), copy)
     assert [output.ename for output in done.cells[0].outputs] == ["ZeroDivisionError"]
-
-
-def _copied(notebook: Path, folder: Path) -> Path:
-    """A copy that says when it is through, in words that do not stand in its source."""
-    copy = nbformat.read(notebook, as_version=4)
-    copy.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    copy.cells.append(nbformat.v4.new_code_cell(f"print(*{SENTINEL.split()})"))
-    nbformat.write(copy, folder / notebook.name)
-    return folder / notebook.name
-
-
-def _run_all(notebook: Path, lab: Lab, browser: Browser) -> nbformat.NotebookNode:
-    """Open, run all, save, shut the kernel down; the notebook as it was saved."""
-    page = browser.new_page()
-    page.goto(f"{lab.url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={lab.token}")
-    page.locator(".jp-Notebook .jp-Cell").first.click(timeout=60 * SECONDS)
-    # the icon says idle before the kernel is
-    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=60 * SECONDS)
-    _choose(page, "Run", "runmenu:run-all")
-    page.locator(ENDED).first.wait_for(state="attached", timeout=120 * SECONDS)  # it may be out of sight
-    before = notebook.stat().st_mtime_ns
-    _choose(page, "File", "docmanager:save")
-    _until(lambda: notebook.stat().st_mtime_ns > before)
-    _choose(page, "Kernel", "kernelmenu:shutdown")
-    page.locator("#jp-main-statusbar", has_text="No Kernel").wait_for(timeout=20 * SECONDS)
-    page.close()
-    return nbformat.read(notebook, as_version=4)
-
-
-def _choose(page: Page, menu: str, command: str) -> None:
-    page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
-    page.locator(f".lm-Menu-item[data-command='{command}']").click()
-
-
-def _about(home: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:
-    """What the server wrote about itself once it listened: its url with the port it found, and its token."""
-    _until(lambda: server.poll() is not None or any((home / "RUNTIME").glob("jpserver-*.json")))
-    assert server.poll() is None, (home / "log").read_text()
-    about: dict[str, str] = json.loads(next((home / "RUNTIME").glob("jpserver-*.json")).read_text())
-    return about
-
-
-def _until(done: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, f"waited {seconds} seconds in vain"
-        time.sleep(0.05)

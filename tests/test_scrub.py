@@ -45,3 +45,12 @@ def test_a_scrubbed_notebook_is_valid_and_stays_as_it_is() -> None:
     nbformat.validate(once)
     text = nbformat.writes(once)
     assert nbformat.writes(scrub(once)) == text
+
+
+def test_what_is_printed_in_two_goes_is_one_output() -> None:
+    said = [("stdout", "a\n"), ("stderr", "b"), ("stdout", "c")]
+    goes = [new_output("stream", name=name, text=text) for name, text in said]
+    shown = new_output("execute_result", {"text/plain": "42"}, execution_count=1)
+    cell = new_code_cell("1", outputs=[*goes, shown, new_output("stream", name="stdout", text="d")])
+    outputs = scrub(new_notebook(cells=[cell])).cells[0].outputs
+    assert [output.get("text", "shown") for output in outputs] == ["a\nc", "shown", "d"]

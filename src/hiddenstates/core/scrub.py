@@ -1,5 +1,6 @@
 """Executed notebooks without what differs from run to run, so that equal work gives equal bytes."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 
 from nbformat import NotebookNode
@@ -23,7 +24,7 @@ def scrub(notebook: NotebookNode) -> NotebookNode:
         if INJECTED in cell.metadata.get("tags", []):
             cell.id = INJECTED
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _passing(output)]
+            cell.outputs = _joined(output for output in cell.outputs if not _passing(output))
     return notebook
 
 
@@ -38,6 +39,17 @@ def untimed(notebook: NotebookNode) -> NotebookNode:
 def timed_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells whose outputs are timings."""
     return [c for c in notebook.cells if c.cell_type == "code" and TIMED in c.metadata.get("tags", [])]
+
+
+def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """What was printed in several goes as one: where it is cut depends on the moment."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _passing(output: NotebookNode) -> bool:

@@ -22,7 +22,7 @@ def frontiers(table: pd.DataFrame, gain: str, costs: Sequence[str], wanted: floa
         for i, (name, row) in enumerate(table.iterrows()):
             ax.plot(row[cost], row[gain], MARKERS[i % len(MARKERS)], color=shades[i], mec=INK, mew=0.5, label=name)
         ax.set(xscale="log", xlabel=cost)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         ax.xaxis.set_major_formatter("{x:,g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.grid(alpha=0.3, which="both")

@@ -1,0 +1,99 @@
+"""The widgets that ask: one group for the question, one for the strategy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import ipywidgets as widgets
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.images import read_image
+from hiddenstates.core.strategy import COMBINES, Strategy
+from hiddenstates.encoding.families import StateMap
+from hiddenstates.explorer.page import picture
+from hiddenstates.explorer.search import Question
+
+WIDE = widgets.Layout(width="99%")
+SHORT = widgets.Layout(width="170px")
+NAMED = {"description_width": "70px"}
+
+
+class QuestionControls:
+    """A text, an image of the task's or one's own, and how much the image weighs.
+
+    examples: by what they are called, questions to start from; the first one stands there already
+    images:   by what they are called; none where the passages have none, and then there is nothing to choose
+    """
+
+    def __init__(self, examples: Mapping[str, Question], images: Mapping[str, Path]) -> None:
+        self._uploads = TemporaryDirectory(prefix="hiddenstates-")
+        self._examples = examples
+        self.example = widgets.Dropdown(options=list(examples), description="example", layout=WIDE, style=NAMED)
+        self.text = widgets.Text(description="question", continuous_update=False, layout=WIDE, style=NAMED)
+        self.image = widgets.Dropdown(options=[("none", None), *images.items()], description="image", style=NAMED)
+        self.upload = widgets.FileUpload(description="upload", layout=widgets.Layout(width="110px"))
+        self.weight = widgets.FloatSlider(Question("").weight, min=0, max=1, step=0.05, readout_format=".2f")
+        self.seen = widgets.HTML().add_class("hs-asked")
+        pictured = [self.image, self.upload, widgets.Label("its weight"), self.weight, self.seen]
+        self.inputs = [self.text, self.image, self.weight]
+        self.rows = [self.example, self.text, *([widgets.HBox(pictured)] if images else [])]
+        self.follow_example()
+
+    def question(self) -> Question:
+        """What the widgets say now."""
+        image: Path | None = self.image.value
+        self.weight.disabled = image is None
+        self.seen.value = picture(image, "the question's image") if image else ""
+        return Question(self.text.value, image, self.weight.value)
+
+    def follow_example(self) -> None:
+        """Take over the text and the image of the example."""
+        if example := self._examples.get(self.example.value):
+            self.text.value, self.image.value = example.text, example.image
+
+    def take_upload(self) -> None:
+        """Add the uploaded image to those to choose from, and choose it. LabError if it is none, or too large."""
+        for file in self.upload.value:
+            path = Path(self._uploads.name, str(len(self.image.options)))  # its own name may be anything
+            path.write_bytes(file["content"])
+            self.upload.value = ()
+            try:
+                read_image(path)
+            except LabError as error:
+                raise LabError(str(error).replace(str(path), file["name"])) from None
+            self.image.options = [*self.image.options, (f"uploaded: {file['name']}", path)]
+            self.image.value = path
+
+
+class StrategyControls:
+    """Which hidden states, combined and pooled how.
+
+    poolings: those to choose from; default: what stands there first, its layers counted from 0
+    """
+
+    def __init__(self, state_map: StateMap, poolings: Sequence[str], default: Strategy) -> None:
+        self.layers = [
+            widgets.ToggleButton(i in default.layers, description=str(i), tooltip=state.module).add_class("hs-layer")
+            for i, state in enumerate(state_map)
+        ]
+        several = [combine for combine in COMBINES if combine != "single"]
+        self.combine = widgets.Dropdown(options=several, description="combine", layout=SHORT, style=NAMED)
+        self.pool = widgets.Dropdown(options=poolings, value=default.pool, description="pool", layout=SHORT)
+        self.layer_norm = widgets.Checkbox(default.layer_norm, description="layer norm", indent=False, layout=SHORT)
+        self.written = widgets.HTML().add_class("hs-strategy")
+        self.inputs = [*self.layers, self.combine, self.pool, self.layer_norm]
+        states = widgets.HBox([widgets.Label("layers").add_class("hs-name"), *self.layers])
+        states.layout.flex_flow = "row wrap"
+        self.rows = [states, widgets.HBox([self.combine, self.pool, self.layer_norm, self.written])]
+
+    def strategy(self) -> Strategy:
+        """What the widgets say now. LabError when no layer is on."""
+        layers = tuple(i for i, button in enumerate(self.layers) if button.value)
+        self.combine.disabled = len(layers) < 2
+        self.written.value = ""
+        if not layers:
+            raise LabError("No layer is chosen: switch at least one on.")
+        combine = "single" if len(layers) == 1 else self.combine.value
+        strategy = Strategy(layers, combine, self.pool.value, layer_norm=self.layer_norm.value)
+        self.written.value = f"<code>{strategy}</code>"
+        return strategy

@@ -1,0 +1,55 @@
+"""From what the stages wrote to an explorer; from a small sample, where they wrote nothing."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hiddenstates.core.data import KnowledgeBase, Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import Section, States, load_params
+from hiddenstates.core.paths import out_folder, params_file
+from hiddenstates.core.stage import Stage, open_stage
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.explorer.pictures import CLASS_TOKEN, Pictures, pictures_of
+from hiddenstates.explorer.search import Explorer
+from hiddenstates.images.features import embed_images
+
+CLIP = Path("pretrain", "models", "clip", "trained")
+
+
+def open_explorer(encoder: str = "minilm") -> Explorer:
+    """The explorer of out/, if the stage `states` has been there; else of a small sample. It prints which.
+
+    encoder: one of states.encoders; the sample has the default only
+    """
+    if not (out_folder() / "states" / "pooled").is_dir():
+        return _explorer(_sampled(open_stage("explorer")), encoder, States())
+    explorer = _explorer(out_folder(), encoder, load_params(params_file())["states"])
+    print(f"The whole knowledge base, as the stages left it in out/: {len(explorer.states.ids):,} passages.")
+    return explorer
+
+
+def _sampled(stage: Stage) -> Path:
+    for name in ("states", "pretrain"):
+        stage.upstream(name)
+    return stage.inputs
+
+
+def _explorer(inputs: Path, encoder: str, params: Section) -> Explorer:
+    sources, folder = params.model_dump()["encoders"], inputs / "states" / "pooled" / encoder
+    if encoder not in sources or not folder.is_dir():
+        there = ", ".join(path.name for path in sorted(folder.parent.iterdir()))
+        raise LabError(f"explorer: no states of an encoder {encoder!r}. Choose one of {there}.")
+    task, states = Task.load(inputs / "corpus" / "task"), TaskStates.load(folder)
+    model = load_encoder(**sources[encoder], dtype=params.model_dump()["dtype"])
+    return Explorer(task, states, model, _pictures(task.kb, inputs / CLIP))
+
+
+def _pictures(kb: KnowledgeBase, clip: Path) -> Pictures | None:
+    if not any(kb.passages["image"][:]):
+        return None
+    encoder = load_encoder(str(clip), part="vision")
+    with TemporaryDirectory() as folder:
+        features = embed_images(encoder, kb, [CLASS_TOKEN.pool], Path(folder))
+    return pictures_of(kb, features, encoder, Choice(CLASS_TOKEN, encoder.fingerprint, {}))

@@ -1,0 +1,134 @@
+"""`Explorer`: passages ranked for one question under any strategy, with or without an image. No widgets here."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.explorer.pictures import DIGITS, Pictures
+from hiddenstates.explorer.reading import read
+from hiddenstates.retrieval.fusion import weighted
+
+ASKED = "asked"  # the id of the one query of every run
+NORM = "zscore"
+KEPT = 8  # strategies whose passages stay embedded: 6 MB each for one state of MiniLM, 44 MB for seven side by side
+
+
+@dataclass(frozen=True)
+class Question:
+    """image: its file, if any; weight: of the image's score beside the text's, 0 to 1."""
+
+    text: str
+    image: Path | None = None
+    weight: float = 0.7
+
+
+class Explorer:
+    """What a question finds in a task's passages. Their states are there already: only the question is encoded.
+
+    states:   under all the poolings that there are to choose from
+    encoder:  the one that made them
+    pictures: the passages' images; None where there are none
+    """
+
+    def __init__(self, task: Task, states: TaskStates, encoder: Encoder, pictures: Pictures | None = None) -> None:
+        if encoder.fingerprint != states.passages.fingerprint:
+            raise LabError(
+                f"explorer: the states are of model {states.passages.fingerprint}, the encoder is "
+                f"{encoder.fingerprint}. Run the stage `states` again."
+            )
+        self.task = states.covered(task)
+        self.states = states.passages
+        self.default = states.default
+        self.encoder = encoder
+        self.pictures = pictures
+        self._answers = _answers(self.task)
+        self._passages = self.task.kb.passages.to_pandas().set_index("id")
+        self._ids = pd.Index(self.states.ids, dtype=object)  # pandas' own strings are slow to go through
+        self._embedded = lru_cache(KEPT)(self.states.embed)
+        self._encoded = lru_cache(KEPT)(self._encode)
+        self._pictured = lru_cache(KEPT)(self._by_image)
+
+    def rank(self, question: Question, strategy: Strategy, depth: int = 10) -> pd.DataFrame:
+        """The `depth` best passages, best first; then the best right one, where one is known and all are worse.
+
+        Columns, beside the passage's own:
+
+        score:    what ranks it: by_text, or with an image the weighted sum of both, standardised
+        by_text:  cosine of the passage's embedding and the question's
+        by_image: cosine of the passage's image and the question's; NaN where one of them has none
+        rank:     from 1; passages of equal score share the last of their ranks, for their order says nothing
+        tied:     whether another passage has the same score
+        before:   its rank under the default strategy, without by_image
+        right:    whether it answers the question, which is known of the task's own questions
+
+        LabError for an empty question, a strategy that the states cannot make, or an image that does not open.
+        """
+        if not question.text.strip():
+            raise LabError("There is no question: type one and press Enter.")
+        text = self._by_text(question, strategy)
+        image = self._pictured(question.image) if question.image else pd.Series(dtype=float)
+        table = pd.DataFrame({"by_text": text, "by_image": image.reindex(text.index)})
+        table["score"] = _fused(text, image, question.weight)
+        table["rank"] = _ranks(table["score"])
+        table["tied"] = table["score"].duplicated(keep=False)
+        table["before"] = _ranks(self._by_text(question, self.default))
+        table["right"] = table.index.isin(self._answers.get((question.text, question.image), set()))
+        return _shown(table, depth).join(self._passages)
+
+    def _by_text(self, question: Question, strategy: Strategy) -> pd.Series:
+        """The cosine of every passage."""
+        asked = self._encoded(question.text, question.image).embed(strategy)
+        scores = (self._embedded(strategy).vectors @ asked.vectors[0]).astype(float)  # [passage]
+        return pd.Series(scores.round(DIGITS), self._ids)
+
+    def _by_image(self, image: Path) -> pd.Series:
+        """The cosine of every passage that has an image; empty where no passage has one."""
+        scores = self.pictures.run(image, ASKED)[ASKED] if self.pictures else {}
+        return pd.Series(dict(scores), dtype=float)
+
+    def _encode(self, text: str, image: Path | None) -> PooledStates:
+        (given,) = self.encoder.reader.inputs([text], [image])
+        if given is None:
+            raise LabError(f"model {self.encoder.name}: it reads images. Choose or upload one.")
+        return read(self.encoder, given, self.states.values, ASKED)
+
+
+def _fused(text: pd.Series, image: pd.Series, weight: float) -> pd.Series:
+    if image.empty:
+        return text
+    runs = {
+        name: Run({ASKED: dict(zip(scores.index, scores, strict=True))})
+        for name, scores in (("text", text), ("image", image))
+    }
+    return pd.Series(dict(weighted(runs, {"text": 1 - weight, "image": weight}, NORM)[ASKED]))
+
+
+def _ranks(scores: pd.Series) -> pd.Series:
+    return scores.rank(ascending=False, method="max").astype(int)
+
+
+def _shown(table: pd.DataFrame, depth: int) -> pd.DataFrame:
+    best = table.sort_values("score", ascending=False, kind="stable")
+    missed = best[best["right"]].head(0 if best["right"].head(depth).any() else 1)
+    return pd.concat([best.head(depth), missed])
+
+
+def _answers(task: Task) -> Mapping[tuple[str, Path | None], set[str]]:
+    """What is relevant to each question of the task, by its text and its image."""
+    found: dict[tuple[str, Path | None], set[str]] = defaultdict(set)
+    rows = zip(*(task.queries[column][:] for column in ("id", "text", "image")), strict=True)
+    for query, text, image in rows:
+        relevant = {passage for passage, grade in task.qrels[query].items() if grade > 0}
+        found[text, task.kb.images / image if image else None] |= relevant
+    return found

@@ -1,0 +1,60 @@
+"""The explorer as widgets for a notebook: whatever is changed, the ranking follows."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.explorer import page
+from hiddenstates.explorer.controls import QuestionControls, StrategyControls
+from hiddenstates.explorer.examples import example_images, example_questions
+from hiddenstates.explorer.search import Explorer
+
+
+class ExplorerView:
+    """The controls of an explorer and, below them, what they find. A mistake is told in one sentence.
+
+    box: what a notebook shows
+    """
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        images = example_images(explorer.task) if explorer.pictures else {}
+        self.question = QuestionControls(example_questions(explorer.task), images)
+        self.strategy = StrategyControls(explorer.states.state_map, list(explorer.states.values), explorer.default)
+        self.message, self.told, self.ranking = (widgets.HTML() for _ in range(3))
+        rows = [*self.question.rows, *self.strategy.rows, self.message, self.told, self.ranking]
+        self.box = widgets.VBox([widgets.HTML(page.STYLE), *rows]).add_class("hs-explorer")
+        for control in (*self.question.inputs, *self.strategy.inputs):
+            control.observe(self._then(self.rank), "value")
+        self.question.example.observe(self._then(self.question.follow_example), "value")
+        self.question.upload.observe(self._then(self.question.take_upload), "value")
+        self._then(self.rank)()
+
+    def rank(self) -> None:
+        """Rank by what the controls say now. LabError, and no ranking, where they say nothing that can be ranked by."""
+        self.told.value = self.ranking.value = ""
+        start, task = time.perf_counter(), self.explorer.task
+        found = self.explorer.rank(self.question.question(), self.strategy.strategy())
+        seconds = time.perf_counter() - start
+        self.told.value = page.told(found, len(task.kb.ids), seconds, str(self.explorer.default))
+        self.ranking.value = page.ranking(found, task.kb.images)
+
+    def _then(self, action: Callable[[], None]) -> Callable[..., None]:
+        """The action as an answer to a change: what it refuses is told, never raised."""
+
+        def answer(change: Any = None) -> None:
+            try:
+                self.message.value = ""
+                action()
+            except LabError as error:
+                self.message.value = page.message(str(error))
+
+        return answer
+
+
+def explore(explorer: Explorer) -> widgets.VBox:
+    """The explorer, to be shown as the last line of a notebook's cell."""
+    return ExplorerView(explorer).box

@@ -1,0 +1,230 @@
+"""The explorer, and its widgets without a browser, on a tiny encoder of texts and one of images."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny import save_image, save_tiny
+
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.relevance import Qrels
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.encoder import Encoder, load_encoder
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.explorer.examples import example_images, example_questions
+from hiddenstates.explorer.page import message, picture, ranking, told
+from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
+from hiddenstates.explorer.search import Explorer, Question
+from hiddenstates.explorer.view import ExplorerView
+from hiddenstates.images.features import embed_images
+
+LAST_MEAN = Strategy.parse("3/mean")
+
+
+def asked(folder: Path) -> Task:
+    """Two passages of France under one flag, one of Italy, one city without an image; a question about each country."""
+    for i, name in enumerate(("fr.png", "it.png", "view.png")):
+        save_image(folder / name, i)
+    passages = [
+        {"id": "fr0", "entity": "fr", "title": "France", "text": "paris is the capital of france", "image": "fr.png"},
+        {"id": "fr1", "entity": "fr", "title": "France", "text": "the flag of france is blue", "image": "fr.png"},
+        {"id": "it0", "entity": "it", "title": "Italy", "text": "rome is the capital of italy", "image": "it.png"},
+        {"id": "x0", "entity": "x", "title": "<b>Bern</b>", "text": "bern is the city of the river"},
+    ]
+    queries = [
+        {"id": "q0", "set": "named", "split": "test", "text": "the capital of italy", "entity": "it"},
+        {"id": "q1", "set": "visual", "split": "test", "text": "the flag", "entity": "fr", "view": "4"}
+        | {"image": "view.png"},
+    ]
+    qrels = Qrels({"q0": {"it0": 1.0}, "q1": {"fr1": 1.0, "fr0": 0.0}})
+    return Task(KnowledgeBase(table(passages, PASSAGE_COLUMNS), folder, "t"), table(queries, QUERY_COLUMNS), qrels)
+
+
+def pooled(encoder: Encoder, task: Task) -> TaskStates:
+    passages = encoder.pool(task.kb.ids, task.kb.texts(), ["first", "mean"])
+    return TaskStates(passages, encoder.pool(task.queries["id"][:], task.queries["text"][:], ["first", "mean"]))
+
+
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
+    folder = tmp_path_factory.mktemp("explorer")
+    task = asked(folder)
+    encoder = load_encoder(str(save_tiny(folder / "bert")))
+    vision = load_encoder(str(save_tiny(folder / "clip", "clip_vision_model")), part="vision")
+    features = embed_images(vision, task.kb, ["first"], folder / "features")
+    pictures = pictures_of(task.kb, features, vision, Choice(CLASS_TOKEN, vision.fingerprint, {}))
+    return Explorer(task, pooled(encoder, task), encoder, pictures)
+
+
+@pytest.mark.parametrize("written", ["3/mean", "0/first", "sum(0,2,3)/mean", "concat(0..3)/mean+ln"])
+def test_the_text_ranks_by_the_cosine_of_the_embeddings(explorer: Explorer, written: str) -> None:
+    strategy = Strategy.parse(written)
+    found = explorer.rank(Question("the capital of italy"), strategy)
+    passages = explorer.states.embed(strategy)
+    query = explorer.encoder.encode(["the capital of italy"], strategy).vectors[0]
+    cosines = dict(zip(passages.ids, passages.vectors @ query, strict=True))
+    assert dict(found["by_text"]) == pytest.approx(cosines, abs=1e-6)
+    assert list(found["score"]) == sorted(found["by_text"], reverse=True)
+    assert found["by_image"].isna().all()
+
+
+def test_ranks_count_from_one_and_are_compared_with_the_default(explorer: Explorer) -> None:
+    question = Question("the capital of italy")
+    default = explorer.rank(question, LAST_MEAN)
+    assert list(default["rank"]) == list(default["before"]) == [1, 2, 3, 4]
+    other = explorer.rank(question, Strategy.parse("0/first"))
+    assert dict(other["before"]) == dict(default["rank"])
+
+
+def test_what_tells_no_passage_from_another_ranks_them_all_last(explorer: Explorer) -> None:
+    found = explorer.rank(Question("rome"), Strategy.parse("0/first"))  # the same token at the same place, no attention
+    assert list(found["rank"]) == [4, 4, 4, 4]
+    assert found["tied"].all()
+    assert "<b>Every passage has the same score:</b>" in told(found, 4, 0.01, "3/mean")
+
+
+def test_the_image_alone_puts_its_own_passages_first(explorer: Explorer) -> None:
+    flag = explorer.task.kb.images / "it.png"
+    found = explorer.rank(Question("paris", flag, weight=1.0), LAST_MEAN)
+    assert found.index[0] == "it0"
+    assert found["by_image"]["it0"] == 1.0
+    assert found["rank"]["fr0"] == found["rank"]["fr1"]  # of one flag
+    assert found["by_image"].isna()["x0"]
+
+
+def test_without_weight_the_image_moves_nothing(explorer: Explorer) -> None:
+    question = Question("the capital of italy", explorer.task.kb.images / "fr.png", weight=0.0)
+    found = explorer.rank(question, LAST_MEAN)
+    assert list(found["rank"]) == list(found["before"])
+
+
+def test_the_right_passage_is_known_and_always_shown(explorer: Explorer) -> None:
+    question = example_questions(explorer.task)["visual: the flag"]
+    found = explorer.rank(question, LAST_MEAN, depth=1)
+    assert "fr1" in found.index
+    assert list(found.index[found["right"]]) == ["fr1"]
+    assert len(found) == (1 if found.index[0] == "fr1" else 2)
+    assert not explorer.rank(Question("the flag"), LAST_MEAN)["right"].any()  # without its image another question
+    at, before = found.loc["fr1", ["rank", "before"]]
+    assert f"at rank <b>{at}</b>; by 3/mean at {before}." in told(found, 4, 0.01, "3/mean")
+
+
+def test_what_there_is_to_start_from(explorer: Explorer) -> None:
+    folder = explorer.task.kb.images
+    assert example_questions(explorer.task) == {
+        "named: the capital of italy": Question("the capital of italy"),
+        "visual: the flag": Question("the flag", folder / "view.png"),
+    }
+    assert example_images(explorer.task) == {"France, view 4": folder / "view.png"}
+
+
+def test_an_empty_question_and_a_broken_image_are_refused(explorer: Explorer, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="There is no question: type one"):
+        explorer.rank(Question("  "), LAST_MEAN)
+    (tmp_path / "bad.png").write_text("no image")
+    with pytest.raises(LabError, match="a broken image"):
+        explorer.rank(Question("rome", tmp_path / "bad.png"), LAST_MEAN)
+
+
+def test_states_of_another_model_are_refused(explorer: Explorer, tmp_path: Path) -> None:
+    other = load_encoder(str(save_tiny(tmp_path, "bert", hidden_size=16)))
+    with pytest.raises(LabError, match="Run the stage `states` again"):
+        Explorer(explorer.task, pooled(explorer.encoder, explorer.task), other)
+
+
+def test_the_page_runs_nothing_from_outside(explorer: Explorer) -> None:
+    page = ranking(explorer.rank(Question("rome"), LAST_MEAN), explorer.task.kb.images)
+    assert "<b>Bern</b>" not in page.replace("<b>&lt;b&gt;Bern", "")
+    assert "&lt;b&gt;Bern&lt;/b&gt;" in page
+    assert page.count('src="data:image/png;base64,') == 3
+    assert message("<script>") == '<p class="hs-message" role="alert">&lt;script&gt;</p>'
+
+
+def test_a_picture_is_made_small_and_a_broken_one_left_out(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 300), "red").save(tmp_path / "large.png")
+    assert len(picture(tmp_path / "large.png")) < 1000
+    assert picture(tmp_path / "none.png") == ""
+
+
+@pytest.fixture
+def view(explorer: Explorer) -> ExplorerView:
+    return ExplorerView(explorer)
+
+
+def upload(view: ExplorerView, name: str, content: bytes) -> None:
+    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    file["last_modified"] = datetime.now(UTC)
+    view.question.upload.value = (file,)
+
+
+def test_it_opens_with_an_answer(view: ExplorerView) -> None:
+    assert view.question.text.value == "the capital of italy"
+    assert "<code>3/mean</code>" in view.strategy.written.value
+    assert view.ranking.value.count("<tr data-passage=") == 4
+    assert "Ranked 4 passages in " in view.told.value
+
+
+def test_another_question_other_layers_and_another_pooling_rank_anew(view: ExplorerView) -> None:
+    seen = [view.ranking.value]
+    changes = [(view.question.text, "bern"), (view.strategy.layers[0], True), (view.strategy.pool, "first")]
+    for control, value in changes:
+        control.value = value
+        assert view.ranking.value != seen[-1]
+        seen.append(view.ranking.value)
+    view.strategy.combine.value = "concat"
+    view.strategy.layer_norm.value = True
+    assert "<code>concat(0,3)/first+ln</code>" in view.strategy.written.value
+
+
+def test_the_weight_counts_with_an_image_only(view: ExplorerView) -> None:
+    assert view.question.weight.disabled
+    view.question.example.value = "visual: the flag"
+    assert view.question.image.value == view.explorer.task.kb.images / "view.png"
+    assert not view.question.weight.disabled
+    before = view.ranking.value
+    view.question.weight.value = 0.1
+    assert view.ranking.value != before
+
+
+def test_no_layer_and_no_question_are_told(view: ExplorerView) -> None:
+    view.strategy.layers[3].value = False
+    assert "No layer is chosen: switch at least one on." in view.message.value
+    assert view.ranking.value == view.strategy.written.value == ""
+    view.strategy.layers[1].value = True
+    assert view.message.value == ""
+    view.question.text.value = ""
+    assert "There is no question: type one and press Enter." in view.message.value
+
+
+def test_an_upload_is_chosen_at_once(view: ExplorerView) -> None:
+    upload(view, "mine.png", (view.explorer.task.kb.images / "it.png").read_bytes())
+    assert view.question.image.label == "uploaded: mine.png"
+    assert 'data-passage="it0"' in view.ranking.value.split("</tr>")[1]
+    assert "<td>1.000</td></tr>" in view.ranking.value
+    upload(view, "mine.png", (view.explorer.task.kb.images / "fr.png").read_bytes())  # the same name, another image
+    assert len({path for _, path in view.question.image.options}) == 4
+
+
+def test_an_upload_that_is_no_image_is_told_by_its_name(view: ExplorerView) -> None:
+    before = view.ranking.value
+    upload(view, "<i>.png", b"no image")
+    assert "&lt;i&gt;.png: a broken image (no such format). Replace it by" in view.message.value
+    assert view.ranking.value == before
+    assert view.question.image.value is None
+    view.strategy.pool.value = "first"
+    assert view.message.value == ""
+
+
+def test_an_upload_that_is_too_large_is_told(view: ExplorerView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hiddenstates.core.images.MAX_PIXELS", 100)
+    upload(view, "huge.png", (view.explorer.task.kb.images / "it.png").read_bytes())
+    assert "huge.png: an image of more than 0.0001 megapixels. Make it smaller." in view.message.value
+
+
+def test_without_images_there_is_none_to_choose(explorer: Explorer) -> None:
+    bare = Explorer(explorer.task, pooled(explorer.encoder, explorer.task), explorer.encoder)
+    assert len(ExplorerView(bare).question.rows) == 2
+    assert bare.rank(Question("rome", explorer.task.kb.images / "it.png"), LAST_MEAN)["by_image"].isna().all()
