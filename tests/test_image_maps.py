@@ -93,8 +93,10 @@ def test_examples_are_test_questions_that_find_an_image(root: Path) -> None:
     qrels = {"q0": {"p1": 1.0}, "q1": {"p0": 1.0}, "q2": {"bare": 1.0}, "q3": {"p2": 0.0, "p0": 1.0}, "q4": {"p1": 1.0}}
     kb = KnowledgeBase(table(passages, PASSAGE_COLUMNS), root, "r")
     task = Task(kb, table(queries, QUERY_COLUMNS), Qrels(qrels))
-    found = examples(task, 9)
+    sound = {"0.png", "1.png", *(f"v{i}.png" for i in range(5))}
+    found = examples(task, 9, sound)
     assert list(found) == ["v0.png", "v3.png", "v4.png"]  # q1 is dev's, q2 finds no image
     assert found["v3.png"] == Example("which q3", root / "v3.png", root / "0.png")
-    assert list(examples(task, 1)) == ["v0.png"]
-    assert examples(replace(task, qrels=Qrels({q: {} for q in qrels})), 2) == {}
+    assert list(examples(task, 1, sound)) == ["v0.png"]
+    assert list(examples(task, 9, sound - {"v3.png", "1.png"})) == []
+    assert examples(replace(task, qrels=Qrels({q: {} for q in qrels})), 2, sound) == {}

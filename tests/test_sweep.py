@@ -53,6 +53,12 @@ def swept() -> Sweep:
     return sweep(states(), task(), MEASURES, layer_norms=(False, True))
 
 
+def test_passages_in_another_order_are_refused() -> None:
+    shuffled = TaskStates(states().passages.select([f"p{i}" for i in reversed(range(N_PASSAGES))]), states().queries)
+    with pytest.raises(LabError, match=r"not those of the task's passages in their order\. Take states\.covered"):
+        sweep(shuffled, task(), MEASURES)
+
+
 def test_every_strategy_is_listed_once_the_simplest_first(swept: Sweep) -> None:
     names = list(map(str, swept.strategies))
     assert len(set(names)) == len(names) == 2 * 2 * N_STRATEGIES

@@ -1,6 +1,6 @@
 """What the parts of an image say: CLIP's class token looks at patches, VL-T5 reads them as boxes beside a question."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,16 @@ class Example:
     found: Path
 
 
-def examples(task: Task, n: int) -> dict[str, Example]:
-    """Test questions about n different images, by the images' names, evenly spread in their order; fewer if need be."""
+def examples(task: Task, n: int, sound: Container[str]) -> dict[str, Example]:
+    """Test questions about n different images, by the images' names, evenly spread in their order; fewer if need be.
+
+    sound: names of the images that can be read, the passages' and the queries'
+    """
     images = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
     asked = {}
     for row in task.select(split="test").queries:
-        found = next((images[p] for p, grade in task.qrels[row["id"]].items() if grade > 0 and images[p]), "")
-        if row["image"] and found:
+        found = next((images[p] for p, grade in task.qrels[row["id"]].items() if grade > 0 and images[p] in sound), "")
+        if row["image"] in sound and found:
             asked[row["image"]] = Example(row["text"], task.kb.images / row["image"], task.kb.images / found)
     names = list(asked)
     return {name: asked[name] for name in names[:: max(1, len(names) // n)][:n]}

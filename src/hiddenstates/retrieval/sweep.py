@@ -46,6 +46,7 @@ def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: 
 
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
     """
+    _aligned(states, task)
     queries = states.queries.select(task.queries["id"][:])
     _finite(queries)
     _finite(states.passages)
@@ -54,6 +55,15 @@ def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: 
         for pool, layer_norm in tqdm([(p, n) for n in layer_norms for p in queries.values], desc="sweep", leave=False)
     ]
     return _joined(parts)
+
+
+def _aligned(states: TaskStates, task: Task) -> None:
+    """Qrels are read by row: in another order every score would be wrong, and nothing would say so."""
+    if states.passages.ids != task.kb.ids:
+        raise LabError(
+            "sweep: the states are not those of the task's passages in their order. "
+            "Take states.covered(task), and select the states by its ids."
+        )
 
 
 def _finite(states: PooledStates) -> None:
@@ -75,6 +85,7 @@ def extended(
     measures: Sequence[str],
 ) -> Sweep:
     """The sweep with further strategies at its end, each with its whitening, scored just as exactly one by one."""
+    _aligned(states, task)
     known = set(swept.strategies)
     asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     added = [
