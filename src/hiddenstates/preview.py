@@ -8,6 +8,7 @@ from hiddenstates.core.params import (
     Corpus,
     Countries,
     EncoderSource,
+    Images,
     Pretrain,
     SmallCLIP,
     SmallVL,
@@ -17,8 +18,11 @@ from hiddenstates.core.params import (
 )
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.clip import load_clip
 from hiddenstates.encoding.encoder import load_encoder, pool_task
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.images.features import embed_files, embed_images
+from hiddenstates.images.task import image_task
 from hiddenstates.pretrain.experiment import run_experiment
 from hiddenstates.pretrain.knowledge import read_knowledge
 from hiddenstates.pretrain.progress import Progress
@@ -80,6 +84,21 @@ def _strategies(folder: Path, inputs: Path) -> None:
     write_runs(runs, test, folder / ENCODER / "runs")
 
 
+def _images(folder: Path, inputs: Path) -> None:
+    ensure("pretrain", inputs)
+    params, task = Images(), Task.load(inputs / "corpus" / "task")
+    vision, images = load_clip(str(inputs / "pretrain" / "models" / "clip" / "trained")).vision, image_task(task)
+    features = embed_images(vision, task.kb, params.poolings, folder / "shards")
+    names = images.queries["id"][:]
+    queries = embed_files(vision, task.kb.images, names, params.poolings, folder / "shards").of_items(names, names)
+    states = TaskStates(features.states, queries)
+    dev = states.covered(images).select(split="dev")
+    swept = sweep(states, dev, params.report, params.layer_norms)
+    features.save(folder / "features")
+    queries.save(folder / "queries.safetensors")
+    choose(swept, params.measure, None, queries.fingerprint).save(folder / "choice")
+
+
 def _index(folder: Path, inputs: Path) -> None:
     ensure("strategies", inputs)
     passages = TaskStates.load(inputs / "states" / "pooled" / ENCODER).passages
@@ -92,5 +111,6 @@ _SAMPLES: dict[str, Callable[[Path, Path], None]] = {
     "pretrain": _pretrain,
     "states": _states,
     "strategies": _strategies,
+    "images": _images,
     "index": _index,
 }
