@@ -13,7 +13,8 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.encoding.boxes import GridBoxes, StoredBoxes, load_boxes, store_boxes, with_stored
-from hiddenstates.encoding.encoder import load_encoder, pool_task
+from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.sharded import pool_task
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,11 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.boxes import TextImageReader
-from hiddenstates.encoding.encoder import Encoder, load_encoder, pool_task
+from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.families import FAMILIES
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
 from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
+from hiddenstates.encoding.sharded import pool_task
 from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForConditionalGeneration
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]

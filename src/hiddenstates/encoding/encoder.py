@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,22 +11,33 @@ from jaxtyping import Float32, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.paths import resolved
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
-from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.families import Family, StateMap, family_of
 from hiddenstates.encoding.linear import pack
 from hiddenstates.encoding.loading import load_reader
-from hiddenstates.encoding.models import fingerprint, load_config, load_model, model_folder
+from hiddenstates.encoding.models import BUNDLES, fingerprint, load_config, load_model, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
 from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
-from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.tokenised import compacted, moved_back
 
 Dtype = Literal["float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The arguments that `load_encoder` was called with: enough to load the encoder again, in another process."""
+
+    model: str
+    revision: str | None
+    max_tokens: int
+    dtype: Dtype
+    part: str | None
+    device: Device
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Encoder:
 
     model:       the module that runs; the paths in `state_map` count from the whole that it is a part of
     fingerprint: changes when any of the model's files does, the part, or the dtype
+    source:      what loads it again; None for a part that was cut out of a loaded whole
     """
 
     name: str
@@ -44,12 +55,19 @@ class Encoder:
     reader: Reader
     state_map: StateMap
     fingerprint: str
+    source: Source | None = None
 
     @property
     def width(self) -> int:
         """d_model of the hidden states."""
         width: int = self.model.config.hidden_size
         return width
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
     @property
     def text(self) -> TextReader:
@@ -77,7 +95,7 @@ class Encoder:
         if not inputs:
             raise LabError("states: no inputs. Give at least one.")
         check_kinds(inputs, self.reader)
-        return self._forward(self.reader.rows(inputs))
+        return _moved(self._forward(self.reader.rows(inputs)), "cpu")
 
     def states_of(self, input_ids: Int[Tensor, "batch position"], attention_mask: Tensor | None = None) -> HiddenStates:
         """All hidden states of texts that are tokens already, whichever side they are padded on, in their places.
@@ -86,7 +104,8 @@ class Encoder:
         its padding on the right, so that learned positions count from its first token.
         """
         rows, starts = compacted(input_ids, attention_mask, self.max_tokens)
-        return moved_back(self._forward([Row(row) for row in rows]), starts, input_ids.shape[1])
+        states = _moved(self._forward([Row(row) for row in rows]), "cpu")
+        return moved_back(states, starts, input_ids.shape[1])
 
     def pool(self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str]) -> PooledStates:
         """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs."""
@@ -119,8 +138,10 @@ class Encoder:
     @torch.inference_mode()
     def _forward(self, rows: Sequence[Row]) -> HiddenStates:
         batch = self.reader.batch(rows)
-        out = self.model(**batch.arguments, output_hidden_states=True)
-        return HiddenStates(torch.stack(out[self.family.output]), batch.mask, batch.eos, self.state_map)
+        arguments = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in batch.arguments.items()}
+        out = self.model(**arguments, output_hidden_states=True)
+        values = torch.stack(out[self.family.output])  # [layer, batch, position, d_model]
+        return _moved(HiddenStates(values, batch.mask, batch.eos, self.state_map), values.device)
 
 
 def load_encoder(
@@ -129,56 +150,51 @@ def load_encoder(
     max_tokens: int = 256,
     dtype: Dtype = "float32",
     part: str | None = None,
+    device: Device = "cpu",
 ) -> Encoder:
     """An encoder by bundled name, local folder, or hub name with a pinned revision.
 
-    dtype: of its linear layers
-    part:  "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
+    dtype:  of its linear layers
+    part:   "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
+    device: "auto" is the GPU where torch sees one
 
     Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
     """
     folder = model_folder(model, revision)
     family = family_of(load_config(folder).model_type, part)
-    return encoder_of(model, load_model(folder, family.unseen), folder, family.part, max_tokens, dtype)
+    whole = load_model(folder, family.unseen)
+    encoder = encoder_of(model, whole, folder, family.part, max_tokens, dtype, _device(device))
+    local = model not in BUNDLES and resolved(model).is_dir()
+    # another process may call another folder `out/`
+    return replace(encoder, source=Source(str(folder) if local else model, revision, max_tokens, dtype, part, device))
 
 
-def encoder_of(name: str, whole: Any, folder: Path, part: str, max_tokens: int, dtype: Dtype = "float32") -> Encoder:
+def encoder_of(
+    name: str, whole: Any, folder: Path, part: str, max_tokens: int, dtype: Dtype = "float32", device: str = "cpu"
+) -> Encoder:
     """A part of a model that was loaded from the folder, as an encoder; the part's linear layers are packed."""
     kind = whole.config.model_type
     family = family_of(kind, part)
     root = family.members[kind]
-    model = whole.get_submodule(root)
+    model = whole.get_submodule(root).to(device)
     state_map = family.states(len(model.get_submodule(family.layers)), root)
     reader = load_reader(family, folder, model, max_tokens)
     packed = pack(model, getattr(torch, dtype))
     return Encoder(name, packed, family, reader, state_map, fingerprint(folder, part, dtype))
 
 
-def pool_task(encoder: Encoder, task: Task, poolings: Sequence[str]) -> TaskStates:
-    """One forward pass over every passage and every query: their texts, their images or both, as the encoder reads.
-
-    An item that has no image, of which an encoder of images reads nothing, is left out; LabError where that is all.
-    Boxes of an image are made once, however many items show it.
-    """
-    root = task.kb.images
-    images = [[root / name if name else None for name in rows["image"][:]] for rows in (task.kb.passages, task.queries)]
-    encoder = replace(encoder, reader=with_stored(encoder.reader, (path for path in chain(*images) if path)))
-    passages = _pool_read(encoder, task.kb.ids, task.kb.texts(), images[0], poolings)
-    return TaskStates(
-        passages, _pool_read(encoder, task.queries["id"][:], task.queries["text"][:], images[1], poolings)
-    )
+def _device(wanted: Device) -> str:
+    seen = torch.cuda.is_available()
+    if wanted == "cuda" and not seen:
+        raise LabError("states.device is cuda, and torch sees no GPU here. Choose auto or cpu.")
+    return "cuda" if seen and wanted != "cpu" else "cpu"
 
 
-def _pool_read(
-    encoder: Encoder, ids: Sequence[str], texts: Sequence[str], images: Sequence[Path | None], poolings: Sequence[str]
-) -> PooledStates:
-    inputs = zip(ids, encoder.reader.inputs(texts, images), strict=True)
-    read = {name: value for name, value in inputs if value is not None}
-    if not read:
-        raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
-    return encoder.pool(list(read), list(read.values()), poolings)
+def _moved(states: HiddenStates, device: str | torch.device) -> HiddenStates:
+    eos = None if states.eos is None else states.eos.to(device)
+    return replace(states, values=states.values.to(device), mask=states.mask.to(device), eos=eos)
 
 
 def _numpy(pooled: Tensor) -> Float32[np.ndarray, "layer batch d_model"]:
-    array: np.ndarray = pooled.float().numpy()
+    array: np.ndarray = pooled.float().cpu().numpy()
     return array

@@ -1,4 +1,4 @@
-"""Linear layers that oneDNN computes, their weights laid out for it once instead of in every call."""
+"""Linear layers in a dtype of their own: on a CPU oneDNN's, their weights laid out for it once, not in every call."""
 
 from typing import Any
 
@@ -11,31 +11,52 @@ from hiddenstates.core.errors import LabError
 ROWS = 2048  # oneDNN chooses the layout for about so many tokens; any number computes the same
 
 
-class PackedLinear(nn.Module):
+class CastLinear(nn.Module):
     """`nn.Linear` for inference. It computes in `dtype` and answers in the dtype of its input."""
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(dtype), ROWS)
+        self.weight = linear.weight.detach().to(dtype)
         self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)
 
     def forward(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(self.dtype), self.weight, self.bias, "none", [], "")
-        return out.to(x.dtype)
+        return self._multiply(x.to(self.dtype)).to(x.dtype)
+
+    def _multiply(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+class PackedLinear(CastLinear):
+    """The same by oneDNN, on a CPU."""
+
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
+        super().__init__(linear, dtype)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, ROWS)
+
+    def _multiply(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return out
 
 
 def pack(model: nn.Module, dtype: torch.dtype) -> Any:
-    """The model itself, each `nn.Linear` in it replaced; without oneDNN it stays as it is.
+    """The model itself, each `nn.Linear` in it replaced; in float32 on a GPU, or without oneDNN, it stays as it is.
 
     In bfloat16 all else (attention, residual sums, layer norms, hidden states) stays float32.
     Raises LabError for bfloat16 on a CPU that has no instructions for it.
     """
+    kind = _kind(next(model.parameters()).device, dtype)
+    if kind:
+        for name, module in list(model.named_modules()):
+            if type(module) is nn.Linear:
+                model.set_submodule(name, kind(module, dtype))
+    return model
+
+
+def _kind(device: torch.device, dtype: torch.dtype) -> type[CastLinear] | None:
+    if device.type != "cpu":
+        return CastLinear if dtype == torch.bfloat16 else None
     available = torch._C._has_mkldnn
     if dtype == torch.bfloat16 and not (available and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         raise LabError("states.dtype is bfloat16, and this CPU or torch has no fast bfloat16. Choose float32.")
-    if available:
-        for name, module in list(model.named_modules()):
-            if type(module) is nn.Linear:
-                model.set_submodule(name, PackedLinear(module, dtype))
-    return model
+    return PackedLinear if available else None

@@ -1,0 +1,112 @@
+"""Shards made on a Ray cluster. The door to Ray, which is an extra: nobody else imports it."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import ray
+import torch
+from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
+
+from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.encoder import Encoder, Source, load_encoder
+from hiddenstates.encoding.shards import Work
+
+PATIENCE = 5
+"""Seconds that the head of a cluster has to answer."""
+
+
+class ShardMaker:
+    """One model, in a process of the cluster."""
+
+    def __init__(self, source: Source, fingerprint: str, work: Work, threads: int) -> None:
+        torch.set_num_threads(threads)  # another number may round otherwise
+        self.encoder, self.work = load_encoder(**asdict(source)), work
+        if self.encoder.fingerprint != fingerprint:
+            raise LabError(f"model {source.model}: a node of the cluster has another one. Copy the same to all nodes.")
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        shard = self.work.shard(self.encoder, row["item"])
+        if not shard.is_made():
+            self.work.make(self.encoder, shard)
+        return {"file": shard.path.name}
+
+
+def make_missing(encoder: Encoder, work: Work, starts: Sequence[int], address: str | None) -> None:
+    """Make the shards that start at these rows. What dies with a node, Ray does again on another one."""
+    with _connected(address):
+        cpus, gpus, room = _room(encoder)
+        arguments = (encoder.source, encoder.fingerprint, work, torch.get_num_threads())
+        pool = ActorPoolStrategy(size=min(room, len(starts)), max_tasks_in_flight_per_actor=1)
+        rows = ray.data.from_items(list(starts), override_num_blocks=len(starts))
+        maker: Any = ShardMaker  # a class will do, whatever the annotation of `map` says
+        try:
+            made = rows.map(maker, fn_constructor_args=arguments, compute=pool, num_cpus=cpus, num_gpus=gpus)
+            made.materialize()
+        except RayError as error:
+            raise _reason(error) from error
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """A cluster to work on, quietly. One that the caller is connected to already is left as it is."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
+    _check_answers(address)
+    here = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
+    try:
+        ray.init(**here, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise LabError(f"states.ray.address {address}: no cluster there ({error}). Start one, or mend it.") from error
+    try:
+        _hush()
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_answers(address: str | None) -> None:
+    """LabError where nobody listens: Ray itself would try for a minute."""
+    host, _, port = (address or "").rpartition(":")
+    if port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), PATIENCE).close()
+        except OSError as error:
+            raise LabError(
+                f"states.ray.address {address}: nobody answers there ({error}). Start the cluster, or mend it."
+            ) from error
+
+
+def _hush() -> None:
+    """No progress bars and no plans, which end up in executed notebooks."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+def _room(encoder: Encoder) -> tuple[int, int, int]:
+    """The CPUs and GPUs that a model takes, and how many models there is room for: one a GPU, if any may be used."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if gpus and encoder.source and encoder.source.device != "cpu":
+        return 1, 1, gpus
+    cpus = [int(node.get("CPU", 0)) for node in nodes]
+    threads = min(torch.get_num_threads(), max(cpus))
+    return threads, 0, sum(count // threads for count in cpus)
+
+
+def _reason(error: BaseException) -> LabError:
+    """What went wrong at a shard, in the lab's own words if it has said any."""
+    link: Any = error
+    while link is not None:
+        if isinstance(link, LabError):
+            return link
+        link = getattr(link, "cause", None) or link.__cause__
+    return LabError(f"states.engine ray: {str(error).strip().splitlines()[-1]}. Run again: shards that are made stay.")

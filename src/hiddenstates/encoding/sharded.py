@@ -1,0 +1,119 @@
+"""A whole corpus through an encoder, shard by shard: in this process or on a cluster, on from where it was killed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from hiddenstates.core.data import KnowledgeBase, Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.stage import Stage
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.engines import LOCAL, Engine
+from hiddenstates.encoding.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.pooling import get_pooling
+from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.whitening import Whitening
+
+MANIFEST = "manifest.json"
+
+
+def pool_task(
+    encoder: Encoder, task: Task, poolings: Sequence[str], engine: Engine = LOCAL, folder: Path | None = None
+) -> TaskStates:
+    """One forward pass over every passage and every query: their texts, their images or both, as the encoder reads.
+
+    An item that has no image, of which an encoder of images reads nothing, is left out; LabError where that is all.
+
+    folder: keeps the shards, for a run that goes on from there; None is one that goes away
+    """
+    untitled = task.queries.add_column("title", [""] * len(task.queries))
+    asked = replace(task.kb, passages=untitled)
+    with _kept(folder) as shards:
+        return TaskStates(*(pool_corpus(encoder, corpus, poolings, shards, engine) for corpus in (task.kb, asked)))
+
+
+def pool_corpus(
+    encoder: Encoder,
+    corpus: KnowledgeBase,
+    poolings: Sequence[str],
+    folder: Path,
+    engine: Engine = LOCAL,
+    size: int = SHARD,
+) -> PooledStates:
+    """Every hidden state of every passage under each pooling, in memory as a whole; the folder keeps the shards."""
+    for name in poolings:
+        get_pooling(name)  # refused before any work
+    paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size))
+    states = _merged([PooledStates.load(path) for path in paths])
+    if not states.ids:
+        raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
+    return states
+
+
+def encode_sharded(
+    encoder: Encoder,
+    corpus: KnowledgeBase,
+    strategy: Strategy,
+    folder: Path,
+    engine: Engine = LOCAL,
+    whitening: Whitening | None = None,
+    size: int = SHARD,
+) -> None:
+    """The embedding of every passage, into a folder of shards; memory holds one shard, however large the corpus is.
+
+    `iter_embeddings` reads them. A run that was killed goes on from the shards that are there; manifest.json, written
+    last, names those that belong together.
+
+    corpus: at best a dataset on disk (`datasets.load_from_disk`), of which only a shard's rows are read at a time
+    folder: on a cluster, one that all nodes share
+    """
+    resolved = strategy.resolve(len(encoder.state_map))
+    get_pooling(strategy.pool)
+    paths = engine.make(encoder, Work(corpus, resolved, folder, whitening, size))
+    manifest = {"strategy": str(resolved), "shards": [path.name for path in paths]}
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / MANIFEST)
+    for left in folder.glob("*.partial"):  # by processes that were killed
+        left.unlink()
+
+
+def iter_embeddings(folder: Path) -> Iterator[Embeddings]:
+    """What `encode_sharded` left, in the corpus's order, one shard in memory at a time."""
+    try:
+        names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]
+        if any(Path(name).name != name for name in names):
+            raise ValueError("a shard's name leaves the folder")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{folder}: no embeddings can be read from it ({error}). Encode again.") from error
+    return (load_embeddings(folder / name) for name in names)
+
+
+def progress_folder(stage: Stage) -> Path:
+    """Where a stage keeps shards until it is through: beside the stages, because the runner empties its own folder."""
+    return stage.inputs / ".progress" / stage.name
+
+
+def _merged(parts: list[PooledStates]) -> PooledStates:
+    if len(parts) == 1:
+        return parts[0]
+    ids = [id for part in parts for id in part.ids]
+    # a pooling at a time leaves the parts as it goes into the whole: nothing else is in memory twice
+    values = {pool: np.concatenate([part.values.pop(pool) for part in parts], 1) for pool in list(parts[0].values)}
+    return replace(parts[0], ids=ids, values=values)
+
+
+@contextmanager
+def _kept(folder: Path | None) -> Iterator[Path]:
+    if folder:
+        yield folder
+    else:
+        with TemporaryDirectory() as passing:
+            yield Path(passing)
