@@ -23,7 +23,9 @@ help:
 	@echo "make lint    mend the style of code and strip the notebooks' outputs"
 	@echo "make lock    pin the dependencies of pyproject.toml anew"
 
+# A dvc that is killed as it writes its lock leaves it empty, and no other would start.
 repro: .venv/.ready
+	@if [ -d .dvc/tmp ]; then find .dvc/tmp -name rwlock -size 0 -delete; fi
 	$(BIN)/dvc repro
 	@$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --no-input --stdout out/compare/notebook.ipynb \
 	    | sed -n '/^## Verdict/,$$p'
@@ -53,7 +55,7 @@ lint: .venv/.ready
 # version (+cpu), and the CUDA packages are left to torch, which pins them itself where its wheel wants them;
 # `--universal` would write them all down, for every machine.
 lock: $(BIN)/uv
-	$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --upgrade --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra test --extra ray --python-version 3.11 --upgrade --quiet \
 	    --annotation-style line --custom-compile-command "make lock" --output-file requirements.lock
 	sed -i.bak -e 's/+cpu//' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton=/d' requirements.lock
 	rm requirements.lock.bak

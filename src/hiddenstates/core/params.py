@@ -156,6 +156,12 @@ class EncoderSource(Section):
     max_tokens: int = Field(256, ge=2, le=8192)
 
 
+class Cluster(Section):
+    """The Ray that makes shards, where that is the engine."""
+
+    address: Annotated[str, Field(pattern=r"^(auto|[\w.-]+:\d+)$")] | None = None  # null starts one on this machine
+
+
 class States(Section):
     """Which layer makes which hidden state?"""
 
@@ -170,6 +176,9 @@ class States(Section):
     )
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the linear layers
     poolings: list[str] = Field(default=["first", "last", "mean", "max", "eos"], min_length=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
+    engine: Literal["local", "ray"] = "local"
+    ray: Cluster = Cluster()
 
 
 class Strategies(Section):
