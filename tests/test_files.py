@@ -1,8 +1,12 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from hiddenstates.core.files import whole_folder
+from hiddenstates.core import files
+from hiddenstates.core.files import fresh_folder, replace_folder, whole_folder
 
 
 def test_a_folder_is_written_whole(tmp_path: Path) -> None:
@@ -26,3 +30,34 @@ def test_a_folder_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
         1 / 0  # noqa: B018
     assert [path.name for path in target.iterdir()] == ["whole"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux swaps two folders in one step")
+def test_a_reader_sees_the_old_folder_or_the_new_one_at_every_moment(tmp_path: Path) -> None:
+    target = fresh_folder(tmp_path / "index")
+    done = Event()
+
+    def look() -> bool:
+        seen = True
+        while seen and not done.is_set():
+            seen = target.is_dir()
+        return seen
+
+    with ThreadPoolExecutor() as threads:
+        reader = threads.submit(look)
+        for _ in range(300):
+            replace_folder(fresh_folder(tmp_path / "staging"), target)
+        done.set()
+        assert reader.result()
+
+
+@pytest.mark.parametrize("former", [True, False])
+def test_where_the_system_cannot_swap_folders_they_are_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, former: bool
+) -> None:
+    monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    if former:
+        (fresh_folder(tmp_path / "index") / "old").touch()
+    (fresh_folder(tmp_path / "staging") / "new").touch()
+    replace_folder(tmp_path / "staging", tmp_path / "index")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "index", tmp_path / "index" / "new"]

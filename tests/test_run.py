@@ -1,7 +1,9 @@
 """The runner on a toy of the stage `index`, whose notebook makes a file and fails when it is told to."""
 
+import errno
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +31,10 @@ if depth == 13:
     raise LabError("Depth 13 brings bad luck. Choose another.")
 if depth == 14:
     os._exit(1)
+if depth == 15:
+    (stage.folder / "large").write_bytes(bytes(30_000))
+if depth > 1000:
+    raise OSError(depth - 1000, os.strerror(depth - 1000), "made.txt")
 stage.write_metrics({"depth": depth})
 print(factory, depth, os.environ["PYTHONHASHSEED"])
 """
@@ -96,7 +102,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
 @pytest.fixture(scope="module")
 def content(toy: Toy) -> dict[str, bytes]:
     """Two runs over what killed runs left; the second run's files."""
-    for leftover in (".index.partial", ".index.old"):
+    for leftover in (".index.1.partial", ".index.old"):
         (toy.out / leftover).mkdir(parents=True)
         (toy.out / leftover / "rubbish").touch()
     assert toy.run("index: {factory: HNSW32, depth: 7}") == toy.out / "index"
@@ -158,8 +164,48 @@ def test_a_kernel_that_dies_leaves_the_former_results(content: dict[str, bytes],
     with pytest.raises(LabError, match=r"index: the kernel died.*\nThe failed notebook: .*index\.ipynb"):
         toy.run("index: {depth: 14}")
     assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
-    assert not (toy.out / ".index.partial").exists()
+    assert list(toy.out.glob(".*")) == []
     assert WRITE_TO not in os.environ
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES], ids=os.strerror)
+def test_what_cannot_be_written_in_the_notebook_is_one_error(content: dict[str, bytes], toy: Toy, number: int) -> None:
+    with pytest.raises(LabError) as caught:
+        toy.run(f"index: {{depth: {1000 + number}}}")
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"index: nothing can be written to {toy.out} ([Errno {number}] {os.strerror(number)}: ")
+    assert first.endswith("The former results are as they were.")
+    assert second == f"The failed notebook: {toy.out / 'failed' / 'index.ipynb'}"
+    assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
+
+
+@pytest.mark.parametrize("door", ["nbformat.write", "papermill.execute_notebook"])
+def test_what_the_runner_cannot_write_is_one_error(
+    content: dict[str, bytes], toy: Toy, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "notebook.ipynb")
+
+    monkeypatch.setattr(door, full)
+    with pytest.raises(
+        LabError, match=r"index: nothing can be written to .*No space left on device: 'notebook\.ipynb'"
+    ):
+        toy.run("index: {depth: 7}")
+    assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
+    assert list(toy.out.glob(".*")) == []
+
+
+def test_on_a_full_disk_there_is_one_error_and_nothing_is_lost(content: dict[str, bytes], toy: Toy) -> None:
+    """Files that may not grow past a size are what a test can have of a full disk."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, former[1]))  # bytes; the kernel inherits it
+    try:
+        with pytest.raises(LabError, match=r"index: nothing can be written to .* \(.*File too large.*\)\. Free some"):
+            toy.run("index: {depth: 15}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
+    assert list(toy.out.glob(".*")) == []
 
 
 @pytest.fixture
@@ -200,11 +246,11 @@ def test_another_stage_s_typo_stops_this_one(idle: Toy) -> None:
         idle.run("strategies: {measur: mrr@10}")
 
 
-@pytest.mark.parametrize("stage", ["strategies", "strategies@t6", "index@t5"])
+@pytest.mark.parametrize("stage", ["strategies", "strategies@t5", "index@vlt5"])
 def test_a_stage_s_encoder_must_be_one_of_params(idle: Toy, stage: str) -> None:
     (idle.notebooks / "07_index.ipynb").rename(idle.notebooks / f"07_{stage.partition('@')[0]}.ipynb")
-    idle.params.write_text("states: {encoders: {minilm: {}, t5: {}}}", "utf-8")
-    right = "index" if stage.startswith("index") else "strategies@minilm, strategies@t5"
+    idle.params.write_text("states: {encoders: {minilm: {}, vlt5: {}}}", "utf-8")
+    right = "index" if stage.startswith("index") else "strategies@minilm, strategies@vlt5"
     with pytest.raises(LabError, match=rf"stage '{stage}': choose one of {right}\."):
         run_stage(stage)
 
@@ -225,3 +271,10 @@ def test_the_command_exits_with_one_and_one_message(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: params.yaml: indx: no such section. Known: corpus")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="there is no folder here into which not even root may write")
+def test_a_folder_without_rights_is_one_error(idle: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIDDENSTATES_OUT", "/sys/hiddenstates")
+    with pytest.raises(LabError, match=r"nothing can be written to .* \(.*'/sys/hiddenstates.*\)\. Free some"):
+        idle.run("index: {depth: 7}")

@@ -3,7 +3,8 @@
 A stage that runs for each encoder is named as DVC does: `strategies@minilm` writes to out/strategies/minilm/.
 
 Everything is checked before any work; the notebook writes into a folder beside, which replaces out/<stage> only when
-the notebook is through. A notebook that fails is kept in out/failed/ to be read.
+the notebook is through: kill it at any moment, and out/<stage> is the former one or the new one, whole. A notebook that
+fails is kept in out/failed/ to be read.
 
 notebook.ipynb and metrics.json come out the same each time. What the clock says does not, and lies beside them,
 unknown to DVC: timings.json, and timed.ipynb, the notebook with its timed cells.
@@ -11,9 +12,9 @@ unknown to DVC: timings.json, and timed.ipynb, the notebook with its timed cells
 
 import argparse
 import ast
+import errno
 import os
 import resource
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -25,11 +26,14 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import fresh_folder, replace_folder
+from hiddenstates.core.files import claimed_folder, replace_folder
 from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, out_folder, params_file
 from hiddenstates.core.scrub import scrub, timed_cells, untimed
 from hiddenstates.core.stage import WRITE_TO, add_timings
+
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+"""What the system says where there is no room, or no right, to write."""
 
 THREADS = "2"
 ENVIRONMENT = {
@@ -47,18 +51,27 @@ def run_stage(stage: str) -> Path:
     notebook = notebook_of(name)
     parameters = parameters_of(name, encoder)
     check_parameters(notebook, parameters)
-    staging = fresh_folder(out_folder() / f".{stage}.partial")
+    try:
+        with claimed_folder(out_folder(), stage) as staging:
+            _run(stage, notebook, parameters, staging)
+            return replace_folder(staging, out_folder() / name / encoder)
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise LabError(f"{stage}: {_no_place(str(error))}") from error
+
+
+def _run(stage: str, notebook: Path, parameters: dict[str, Any], staging: Path) -> None:
     os.environ |= {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()} | {WRITE_TO: str(staging)}
     start = time.monotonic()
     try:
         _execute(notebook, staging / "notebook.ipynb", parameters)
         add_timings(staging, {"stage": {"seconds": time.monotonic() - start, "peak memory, MB": _peak_memory()}})
     except (PapermillExecutionError, DeadKernelError) as error:
-        kept = _keep_failed(stage, staging)
-        raise LabError(f"{stage}: {_told(error)}\nThe failed notebook: {kept}") from error
+        told = _told(error)  # before the failed notebook is kept, for which there may be no room either
+        raise LabError(f"{stage}: {told}\n{_keep_failed(stage, staging)}") from error
     finally:
         del os.environ[WRITE_TO]
-    return replace_folder(staging, out_folder() / name / encoder)
 
 
 def notebook_of(stage: str) -> Path:
@@ -124,15 +137,28 @@ def _told(error: PapermillExecutionError | DeadKernelError) -> str:
     """Of a LabError its sentence, of any other error the traceback."""
     if isinstance(error, DeadKernelError):
         return "the kernel died, as it does when memory runs out. Ask for less in params.yaml."
-    return str(error.evalue if error.ename == "LabError" else error)
+    if error.ename == "LabError":
+        return str(error.evalue)
+    if any(os.strerror(number) in error.evalue for number in NO_PLACE):  # Rust and C++ libraries say it in their words
+        return _no_place(error.evalue)
+    return str(error)
 
 
-def _keep_failed(stage: str, staging: Path) -> Path:
+def _no_place(reason: str) -> str:
+    return (
+        f"nothing can be written to {out_folder()} ({reason}). Free some room or mend the rights, or name another "
+        "folder by HIDDENSTATES_OUT. The former results are as they were."
+    )
+
+
+def _keep_failed(stage: str, staging: Path) -> str:
     kept = out_folder() / "failed" / f"{stage}.ipynb"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(staging / "notebook.ipynb", kept)
-    shutil.rmtree(staging)
-    return kept
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        (staging / "notebook.ipynb").replace(kept)
+    except OSError as error:
+        return f"The failed notebook could not be kept ({error})."
+    return f"The failed notebook: {kept}"
 
 
 def main() -> None:

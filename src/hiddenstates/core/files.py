@@ -1,6 +1,9 @@
 """Files whose content can be named, and tensors that come back as they were."""
 
+import ctypes
+import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +13,10 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 from safetensors.numpy import save_file
+
+from hiddenstates.core.errors import LabError
+
+AT_WORKING_FOLDER, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -39,14 +46,54 @@ def fresh_folder(folder: Path) -> Path:
 
 def replace_folder(staging: Path, target: Path) -> Path:
     """Put `staging` in the place of `target`. Renamed, never copied: a reader sees the old folder or the new one."""
-    old = target.with_name(f".{target.name}.old")
     target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    if target.exists() and not _exchanged(staging, target):
         target.rename(old)
-    staging.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    if staging.exists() and not target.exists():
+        staging.rename(target)
+    for rest in (staging, old):
+        shutil.rmtree(rest, ignore_errors=True)
     return target
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, if the system can: Linux does, on most file systems."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    names = (AT_WORKING_FOLDER, os.fsencode(one), AT_WORKING_FOLDER, os.fsencode(other))
+    return rename is not None and rename(*names, RENAME_EXCHANGE) == 0
+
+
+@contextmanager
+def claimed_folder(root: Path, name: str) -> Iterator[Path]:
+    """A new folder in `root` that is this process's own; what killed processes left under the name is removed.
+
+    Its path is another each time: a kernel lives on for a second after its runner was killed, and what it writes then
+    must not end up here. LabError while another process has one of this name.
+    """
+    for leftover in root.glob(f".{name}.*.partial"):
+        with _locked(leftover, name):
+            shutil.rmtree(leftover, ignore_errors=True)
+    folder = fresh_folder(root / f".{name}.{os.getpid()}.partial")
+    try:
+        with _locked(folder, name):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, name: str) -> Iterator[None]:
+    """The system lets go of the lock when the process ends, however it ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise LabError(f"{name}: another process is at it, in {folder}. Wait until it is through, or end it.") from None
+    finally:
+        os.close(handle)
 
 
 @contextmanager
