@@ -42,6 +42,10 @@ def test_a_group_has_a_row_for_each_run_that_answers_all_of_it() -> None:
     assert shown.loc["b"].tolist() == ["1.000 [1.000, 1.000]", ""]
 
 
+def test_no_groups_ask_for_no_measure() -> None:
+    assert by_group({"a": Run({})}, task({}), {}, "spearman", 0) == {}
+
+
 def test_a_group_is_what_its_queries_are_in_any_order() -> None:
     asked = task({"test": ["4"] * 4})
     run = Run({"test0": {"p": 1.0}, "test1": {"x": 1.0}, "test2": {"x": 1.0}, "test3": {"x": 1.0}})

@@ -29,6 +29,8 @@ def by_group(
     runs: Mapping[str, Run], task: Task, groups: Mapping[str, Sequence[str]], measure: str, seed: int
 ) -> dict[str, pd.DataFrame]:
     """By group, a row for each run that has an answer to all of its questions: columns n, value, low, high (95%)."""
+    if not groups:  # the measure of a task without such questions may be another kind
+        return {}
     tables = {}
     values = {name: evaluate(run, task.qrels, [measure])[measure] for name, run in runs.items()}
     for group, queries in groups.items():
