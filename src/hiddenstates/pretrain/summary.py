@@ -1,20 +1,20 @@
 """What was learned, as tables and sentences: shares with intervals, and differences that are paired."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import pandas as pd
 
 from hiddenstates.pretrain.checkpoints import Checkpoints
 from hiddenstates.pretrain.questions import VisualQuestion
-from hiddenstates.report.significance import ALPHA, compare, holm, interval
+from hiddenstates.report.estimates import corrected, estimate, told
+from hiddenstates.report.significance import compare
 
 
 def shares(found: Mapping[str, pd.Series], entities: Sequence[str], seed: int) -> pd.DataFrame:
     """A row a system: value (its share of right answers), low, high (a 95% interval; entities are drawn whole)."""
     groups = {"entity": entities}
-    rows = {name: (float(right.mean()), *interval(right, groups, seed)) for name, right in found.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+    rows = {name: estimate(right, groups, seed) for name, right in found.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")[["value", "low", "high"]]
 
 
 def by_kind(
@@ -33,10 +33,7 @@ def by_kind(
 def gains(found: Mapping[str, pd.Series], system: str, entities: Sequence[str], seed: int) -> pd.DataFrame:
     """The system against each other one, on the same questions: a row each, `Comparison`'s columns, Holm over them."""
     others = {name: right for name, right in found.items() if name != system}
-    rows = {n: asdict(compare(found[system], right, {"entity": entities}, seed)) for n, right in others.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table["p"] = holm(list(table["p"]))
-    return table
+    return corrected({n: compare(found[system], right, {"entity": entities}, seed) for n, right in others.items()})
 
 
 def losses(made: Sequence[Checkpoints]) -> pd.DataFrame:
@@ -60,15 +57,4 @@ def tuning(made: Sequence[Checkpoints]) -> pd.DataFrame:
 
 def beaten(table: pd.DataFrame) -> str:
     """Which of the systems in `gains`'s table it beats, which beat it, and which cannot be told apart."""
-    real = table["p"] < ALPHA
-    told = {
-        "above": table[real & (table["difference"] > 0)],
-        "below": table[real & (table["difference"] < 0)],
-        "not told apart from": table[~real],
-    }
-    return "; ".join(f"**{word}** {_listed(rows)}" for word, rows in told.items() if len(rows))
-
-
-def _listed(rows: pd.DataFrame) -> str:
-    parts = zip(rows.index, rows["difference"], rows["low"], rows["high"], strict=True)
-    return ", ".join(f"{name} ({gain:+.3f} [{low:+.3f}, {high:+.3f}])" for name, gain, low, high in parts)
+    return told(table, ("**above**", "**below**", "**not told apart from**"))

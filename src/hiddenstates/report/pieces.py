@@ -10,7 +10,8 @@ from jaxtyping import Float64
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.corpora.countries.names import key
-from hiddenstates.report.significance import LEVEL, interval, resamples
+from hiddenstates.report.estimates import estimate
+from hiddenstates.report.significance import LEVEL, resamples
 from hiddenstates.retrieval.measures import evaluate
 
 Values = Float64[np.ndarray, " query"]
@@ -106,6 +107,5 @@ def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed:
     rows = {}
     for kind in sorted(kinds.unique()):
         chosen = kinds == kind
-        low, high = interval(values[chosen], {"entity": list(owners[chosen])}, seed)
-        rows[kind] = (int(chosen.sum()), float(values[chosen].mean()), low, high)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["n", "value", "low", "high"])
+        rows[kind] = estimate(values[chosen], {"entity": list(owners[chosen])}, seed)
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})
