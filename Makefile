@@ -13,10 +13,11 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro test lab bench lint lock
+.PHONY: help repro verify test lab bench lint lock
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
+	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the metrics"
 	@echo "make test    check style and types, run the tests"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   run the benchmarks"
@@ -30,6 +31,9 @@ repro: .venv/.ready
 	@$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --no-input --stdout out/compare/notebook.ipynb \
 	    | sed -n '/^## Verdict/,$$p'
 	@echo "From out/compare/notebook.ipynb; its numbers are in out/compare/metrics.json."
+
+verify: .venv/.ready
+	$(BIN)/python -m hiddenstates.verify $(if $(THREADS),--threads $(THREADS))
 
 test: .venv/.ready
 	$(BIN)/ruff check

@@ -22,7 +22,7 @@ LAYERS = (
     "report",
     "explorer pretrain tagging tying",
     "preview",
-    "run",
+    "run verify",
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}
 
