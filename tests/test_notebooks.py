@@ -90,6 +90,15 @@ def test_the_real_encoder_finds_what_is_named(out: Path) -> None:
     assert found["default"]["alias"]["mrr@10"] > found["bm25"]["alias"]["mrr@10"]
 
 
+def test_an_image_changes_the_answers_to_questions_that_show_one_and_no_others(out: Path) -> None:
+    measured = json.loads((out / "compare" / "metrics.json").read_text("utf-8"))
+    found, oracles = measured["test"], measured["with an image"]["oracles"]["test"]
+    for system in ("image", "weighted", "filtered"):
+        assert found[system]["visual"] != found["chosen"]["visual"]
+        assert found[system]["named"] == found["chosen"]["named"]
+    assert oracles["oracle: right image, then text"]["value"] > found["chosen"]["visual"]["mrr@10"]
+
+
 def test_a_second_run_gives_the_same_bytes(out: Path) -> None:
     before = made(out / "strategies")
     run_stage("strategies@minilm")
