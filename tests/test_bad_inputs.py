@@ -259,6 +259,7 @@ def test_what_is_sound_is_read(kind: str, sound: Callable[[str], Path]) -> None:
     KINDS[kind].read(sound(kind))
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(
     ("kind", "spoil", "message"),
     [pytest.param(kind, spoil, message, id=f"{kind}: {name}") for kind, name, spoil, message in CASES],

@@ -174,7 +174,7 @@ def test_what_cannot_be_written_in_the_notebook_is_one_error(content: dict[str, 
         toy.run(f"index: {{depth: {1000 + number}}}")
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"index: nothing can be written to {toy.out} ([Errno {number}] {os.strerror(number)}: ")
-    assert first.endswith("The former results are as they were.")
+    assert first.endswith("Nothing is lost: what dvc removed before the run, `dvc checkout` brings back.")
     assert second == f"The failed notebook: {toy.out / 'failed' / 'index.ipynb'}"
     assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
 
@@ -206,6 +206,13 @@ def test_on_a_full_disk_there_is_one_error_and_nothing_is_lost(content: dict[str
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
     assert list(toy.out.glob(".*")) == []
+
+
+def test_braces_in_a_path_are_braces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = Toy(tmp_path / "{depth}")
+    odd.install(monkeypatch)
+    odd.run("index: {depth: 7}")
+    assert "index/notebook.ipynb" in odd.content()
 
 
 @pytest.fixture

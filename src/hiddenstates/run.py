@@ -120,11 +120,17 @@ def _read(notebook: Path) -> nbformat.NotebookNode:
 
 
 def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
-    papermill.execute_notebook(notebook, output, parameters=parameters, stderr_file=sys.stderr, progress_bar=False)
+    paths = (_as_it_is(notebook), _as_it_is(output))
+    papermill.execute_notebook(*paths, parameters=parameters, stderr_file=sys.stderr, progress_bar=False)
     done = scrub(nbformat.read(output, as_version=4))
     nbformat.write(untimed(done), output)
     if timed_cells(done):
         nbformat.write(done, output.with_name("timed.ipynb"))
+
+
+def _as_it_is(path: Path) -> str:
+    """papermill takes braces in a path for the name of a parameter."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _peak_memory() -> float:
@@ -147,7 +153,7 @@ def _told(error: PapermillExecutionError | DeadKernelError) -> str:
 def _no_place(reason: str) -> str:
     return (
         f"nothing can be written to {out_folder()} ({reason}). Free some room or mend the rights, or name another "
-        "folder by HIDDENSTATES_OUT. The former results are as they were."
+        "folder by HIDDENSTATES_OUT. Nothing is lost: what dvc removed before the run, `dvc checkout` brings back."
     )
 
 
