@@ -117,3 +117,13 @@ def test_the_command_prints_what_differs(
         main()
     assert caught.value.code == code
     assert capsys.readouterr().out.split("\n")[:-1] == (found or ["What is recorded is what came out."])
+
+
+def test_a_pipeline_that_fails_is_one_error(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (toy / "write.py").write_text("1 / 0", "utf-8")
+    subprocess.run([*GIT.split(), "commit", "-qam", "a"], cwd=toy, check=True)
+    monkeypatch.setattr(sys, "argv", ["verify"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert "'dvc', 'repro', '--force', '--no-commit'" in str(caught.value.code)
+    assert str(caught.value.code).startswith("error: Command")

@@ -84,7 +84,11 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the whole pipeline again, in a clone, and compare.")
     parser.add_argument("--threads", type=int, help="compare the metrics on so many threads, instead of every byte")
-    found = verify(parser.parse_args().threads)
+    threads = parser.parse_args().threads
+    try:
+        found = verify(threads)
+    except (LabError, subprocess.CalledProcessError) as error:  # what git or dvc had to say, they have said
+        sys.exit(f"error: {error}")
     print(*found or ["What is recorded is what came out."], sep="\n")
     sys.exit(f"error: {len(found)} differ." if found else 0)
 
