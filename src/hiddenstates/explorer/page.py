@@ -20,7 +20,7 @@ HEADINGS = {
     "moved": "against the default strategy, without the image's score",
     "": "",
     "passage": "",
-    "score": "what ranks: the text's cosine, or with an image the weighted sum of both, standardised",
+    "score": "what ranks: the text's cosine, or with an image the weighted sum of both",
     "text": "cosine of the passage's text and the question",
     "image": "cosine of the passage's image and the question's",
 }

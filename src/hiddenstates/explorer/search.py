@@ -20,7 +20,7 @@ from hiddenstates.explorer.reading import read
 from hiddenstates.retrieval.fusion import weighted
 
 ASKED = "asked"  # the id of the one query of every run
-NORM = "zscore"
+NORM = "none"  # cosines both
 KEPT = 8  # strategies whose passages stay embedded: 6 MB each for one state of MiniLM, 44 MB for seven side by side
 
 
@@ -30,7 +30,7 @@ class Question:
 
     text: str
     image: Path | None = None
-    weight: float = 0.7
+    weight: float = 0.5
 
 
 class Explorer:
@@ -64,7 +64,7 @@ class Explorer:
 
         Columns, beside the passage's own:
 
-        score:    what ranks it: by_text, or with an image the weighted sum of both, standardised
+        score:    what ranks it: by_text, or with an image the weighted sum of both
         by_text:  cosine of the passage's embedding and the question's
         by_image: cosine of the passage's image and the question's; NaN where one of them has none
         rank:     from 1; passages of equal score share the last of their ranks, for their order says nothing
