@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +154,47 @@ def test_a_task_is_read_as_the_encoder_reads(tmp_path: Path) -> None:
 def test_an_unknown_pooling_is_refused_before_any_work(tiny: Encoder) -> None:
     with pytest.raises(LabError, match="unknown pooling 'median'"):
         replace(tiny, model=None).pool(["0"], ["the"], ["mean", "median"])
+
+
+def test_what_loads_an_encoder_again_is_kept(tiny: Encoder) -> None:
+    assert tiny.source is not None
+    assert Path(tiny.source.model).is_absolute()
+    assert load_encoder(**asdict(tiny.source)).fingerprint == tiny.fingerprint
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert load_encoder(str(save_tiny(tmp_path)), device="auto").device.type == "cpu"
+    with pytest.raises(LabError, match=r"states\.device is cuda, and torch sees no GPU here\. Choose auto or cpu"):
+        load_encoder(str(tmp_path), device="cuda")
+
+
+def test_a_gpu_that_is_there_is_used_unless_the_cpu_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [module._device(wanted) for wanted in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+
+
+def test_all_that_a_model_reads_goes_to_its_device(tiny: Encoder) -> None:
+    seen: dict[str, str] = {}
+
+    class Elsewhere(torch.nn.Module):
+        """A model on the device `meta`, which computes nothing and takes no tensor of a CPU."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
+
+        def forward(self, output_hidden_states: bool, **arguments: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+            seen.update({name: value.device.type for name, value in arguments.items()})
+            shape = (*arguments["input_ids"].shape, 32)
+            return {"hidden_states": [torch.empty(shape, device="meta") for _ in range(4)]}
+
+    states = replace(tiny, model=Elsewhere())._forward(tiny.reader.rows(TEXTS))
+    assert seen == {"input_ids": "meta", "attention_mask": "meta"}
+    assert states.eos is not None
+    assert {part.device.type for part in (states.values, states.mask, states.eos)} == {"meta"}
+    for name in set(POOLINGS) - {"eos", "patches", "max"}:  # those look at numbers, of which there are none
+        assert POOLINGS[name](states).device.type == "meta"
 
 
 def test_a_model_of_no_family_is_refused(tmp_path: Path) -> None:

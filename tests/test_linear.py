@@ -6,7 +6,7 @@ from torch import nn
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding import linear as module
-from hiddenstates.encoding.linear import PackedLinear, pack
+from hiddenstates.encoding.linear import CastLinear, PackedLinear, pack
 
 bfloat16 = pytest.mark.skipif(
     not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU has no bfloat16 instructions"
@@ -64,3 +64,18 @@ def test_without_onednn_the_model_stays_as_it_is(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module.torch._C, "_has_mkldnn", False)
     model = nn.Sequential(nn.Linear(1, 1))
     assert type(pack(model, torch.float32)[0]) is nn.Linear
+
+
+def test_a_gpu_s_linear_layers_are_cast_for_bfloat16_alone() -> None:
+    model = nn.Sequential(nn.Linear(4, 4, device="meta"))  # as little a CPU as a GPU is
+    assert type(pack(model, torch.float32)[0]) is nn.Linear
+    assert type(pack(model, torch.bfloat16)[0]) is CastLinear
+
+
+@bfloat16
+def test_cast_and_packed_agree() -> None:
+    torch.manual_seed(0)
+    linear, x = nn.Linear(64, 32), torch.randn(8, 64)
+    cast, packed = (kind(linear, torch.bfloat16)(x) for kind in (CastLinear, PackedLinear))
+    assert cast.dtype == packed.dtype == torch.float32
+    torch.testing.assert_close(cast, packed, rtol=2**-7, atol=2**-7)  # bfloat16 keeps 8 bits

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import ray
@@ -26,30 +27,43 @@ class ShardMaker:
 
     def __init__(self, source: Source, fingerprint: str, work: Work, threads: int) -> None:
         torch.set_num_threads(threads)  # another number may round otherwise
-        self.encoder, self.work = load_encoder(**asdict(source)), work
-        if self.encoder.fingerprint != fingerprint:
-            raise LabError(f"model {source.model}: a node of the cluster has another one. Copy the same to all nodes.")
+        self.source, self.fingerprint, self.work = source, fingerprint, work
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        shard = self.work.shard(self.encoder, row["item"])
-        if not shard.is_made():
-            self.work.make(self.encoder, shard)
-        return {"file": shard.path.name}
+        """Make the shard that starts at the row; what is wrong with it comes back as a sentence, or as ""."""
+        try:
+            shard = self.work.shard(self.encoder, row["item"])
+            if not shard.is_made():
+                self.work.make(self.encoder, shard)
+        except LabError as error:  # raised, it would come back as one of Ray's, and as pages of traceback
+            return {"fault": str(error)}
+        return {"fault": ""}
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        encoder = load_encoder(**asdict(self.source))
+        if encoder.fingerprint != self.fingerprint:
+            raise LabError(f"model {self.source.model}: a node has another one. Copy the same to all nodes.")
+        return encoder
 
 
 def make_missing(encoder: Encoder, work: Work, starts: Sequence[int], address: str | None) -> None:
     """Make the shards that start at these rows. What dies with a node, Ray does again on another one."""
     with _connected(address):
         cpus, gpus, room = _room(encoder)
-        arguments = (encoder.source, encoder.fingerprint, work, torch.get_num_threads())
+        arguments = (encoder.source, encoder.fingerprint, work, torch.get_num_threads() if gpus else cpus)
         pool = ActorPoolStrategy(size=min(room, len(starts)), max_tasks_in_flight_per_actor=1)
         rows = ray.data.from_items(list(starts), override_num_blocks=len(starts))
         maker: Any = ShardMaker  # a class will do, whatever the annotation of `map` says
+        made = rows.map(maker, fn_constructor_args=arguments, compute=pool, num_cpus=cpus, num_gpus=gpus)
         try:
-            made = rows.map(maker, fn_constructor_args=arguments, compute=pool, num_cpus=cpus, num_gpus=gpus)
-            made.materialize()
+            faults = [row["fault"] for row in made.take_all() if row["fault"]]
         except RayError as error:
-            raise _reason(error) from error
+            raise LabError(
+                f"states.engine ray: the cluster gave up ({type(error).__name__}). Run again: what is made stays."
+            ) from error
+        if faults:
+            raise LabError(faults[0])
 
 
 @contextmanager
@@ -100,13 +114,3 @@ def _room(encoder: Encoder) -> tuple[int, int, int]:
     cpus = [int(node.get("CPU", 0)) for node in nodes]
     threads = min(torch.get_num_threads(), max(cpus))
     return threads, 0, sum(count // threads for count in cpus)
-
-
-def _reason(error: BaseException) -> LabError:
-    """What went wrong at a shard, in the lab's own words if it has said any."""
-    link: Any = error
-    while link is not None:
-        if isinstance(link, LabError):
-            return link
-        link = getattr(link, "cause", None) or link.__cause__
-    return LabError(f"states.engine ray: {str(error).strip().splitlines()[-1]}. Run again: shards that are made stay.")

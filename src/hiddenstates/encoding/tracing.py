@@ -35,7 +35,7 @@ def _watched(model: nn.Module, paths: set[str]) -> Iterator[dict[str, Tensor]]:
     outputs: dict[str, Tensor] = {}
 
     def keep(path: str) -> Any:
-        return lambda module, args, out: outputs.update({path: out[0] if isinstance(out, tuple) else out})
+        return lambda module, args, out: outputs.update({path: (out[0] if isinstance(out, tuple) else out).cpu()})
 
     handles = [model.get_submodule(path).register_forward_hook(keep(path)) for path in paths]
     try:
