@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
+from pydantic import BaseModel
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import whole_folder
+from hiddenstates.core.files import read_as, whole_folder
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import PooledStates
@@ -22,6 +23,13 @@ from hiddenstates.images.content import contents, first_names
 
 SHARD = 64
 """Images that are embedded before they are put on disk: what a killed run loses."""
+
+
+class _About(BaseModel):
+    """What images.json says, as `ImageFeatures` has it."""
+
+    names: dict[str, str]
+    faults: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,9 @@ class ImageFeatures:
         """What `save` wrote."""
         states = PooledStates.load(folder / "states.safetensors")
         try:
-            about = json.loads((folder / "images.json").read_text(encoding="utf-8"))
-            return cls(states, about["names"], about["faults"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            about = read_as(_About, (folder / "images.json").read_bytes())
+            return cls(states, about.names, about.faults)
+        except (OSError, ValueError) as error:
             raise LabError(f"{folder}: no image features can be read from it ({error}). {AGAIN}") from error
 
 

@@ -64,7 +64,8 @@ def train_taggers(
     task: TokenTask, features: Sequence[Feature], penalties: Sequence[float], seed: int
 ) -> dict[str, Tagger]:
     """A tagger for each feature, by the feature's name; two at a time, as one probe is too small to share out."""
-    with threadpool_limits(1), ThreadPoolExecutor(WORKERS) as pool:
+    # the limit of OpenMP is each thread's own, that of BLAS the whole process's
+    with threadpool_limits(1), ThreadPoolExecutor(WORKERS, initializer=threadpool_limits, initargs=(1,)) as pool:
         made = pool.map(lambda feature: train_tagger(task, feature, penalties, seed), features)
         named = zip(map(str, features), made, strict=True)
         return dict(tqdm(named, total=len(features), unit="probe", desc="probe", leave=False))
