@@ -56,6 +56,8 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
         ("corpus: {shares: {trian: 0.5}}", r"corpus\.shares\.trian: unknown key\. Known: train, dev\."),
         ("corpus: {countries: {cites: 5}}", r"corpus\.countries\.cites: unknown key\. Known: countries, cities, views"),
         ("corpus: {shares: {train: 2}}", r"corpus\.shares\.train: input should be less than 1, found 2\."),
+        ("states: {ray: {address: head}}", r"states\.ray\.address: string should match pattern .*, found 'head'\."),
+        ("states: {engine: dask}", r"states\.engine: input should be 'local' or 'ray', found 'dask'\."),
         ("index: {depth: many}", r"index\.depth: input should be a valid integer.*, found 'many'\."),
         ("tokens: {encoder: bert}", r"tokens: value error, encoder bert is none of the tokenizers minilm, unigram, "),
         ("states: {poolings: mean}", r"states\.poolings: input should be a valid list, found 'mean'\."),
