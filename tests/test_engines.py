@@ -16,6 +16,6 @@ def test_without_ray_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert open_engine("local", {"address": None}) == LOCAL
     with pytest.raises(
-        LabError, match=r"states\.engine is ray, which is not installed\. Run .*ray\[data\].* or choose"
+        LabError, match=r"engine is ray, which is not installed\. Run .*ray\[data\].* or choose"
     ):
         open_engine("ray", {"address": None})

@@ -201,6 +201,8 @@ class Images(Section):
     model: str | None = None  # a whole CLIP; null: the one that the stage pretrain trained
     revision: str | None = None  # the commit that pins a hub name
     boxes: str | None = None  # the folder of a VL-T5 or VL-BART; null: the VL-T5 that the stage pretrain trained
+    engine: Literal["local", "ray"] = "local"
+    ray: Cluster = Cluster()
     poolings: list[str] = Field(default=["first", "patches", "mean", "max"], min_length=1)
     layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
     measure: Measure = "mrr@10"  # chooses

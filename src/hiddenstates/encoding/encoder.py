@@ -164,9 +164,21 @@ def load_encoder(
     family = family_of(load_config(folder).model_type, part)
     whole = load_model(folder, family.unseen)
     encoder = encoder_of(model, whole, folder, family.part, max_tokens, dtype, _device(device))
+    return replace(encoder, source=source_of(model, folder, revision, max_tokens, part, dtype, device))
+
+
+def source_of(
+    model: str,
+    folder: Path,
+    revision: str | None,
+    max_tokens: int,
+    part: str | None,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+) -> Source:
+    """The source of a model that was found in the folder; a local one by its path, for `out/` may be another there."""
     local = model not in BUNDLES and resolved(model).is_dir()
-    # another process may call another folder `out/`
-    return replace(encoder, source=Source(str(folder) if local else model, revision, max_tokens, dtype, part, device))
+    return Source(str(folder) if local else model, revision, max_tokens, dtype, part, device)
 
 
 def encoder_of(

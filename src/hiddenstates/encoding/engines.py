@@ -4,13 +4,14 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.shards import Work
 
 
+@runtime_checkable
 class Engine(Protocol):
     """What every engine does."""
 
@@ -67,5 +68,5 @@ def open_engine(engine: Literal["local", "ray"], ray: Mapping[str, str | None]) 
     if engine == "local":
         return LOCAL
     if importlib.util.find_spec("ray") is None:
-        raise LabError("states.engine is ray, which is not installed. Run `pip install 'ray[data]'`, or choose local.")
+        raise LabError("The engine is ray, which is not installed. Run `pip install 'ray[data]'`, or choose local.")
     return OnRay(ray["address"])

@@ -36,7 +36,10 @@ def pool_task(
     untitled = task.queries.add_column("title", [""] * len(task.queries))
     asked = replace(task.kb, passages=untitled)
     with _kept(folder) as shards:
-        return TaskStates(*(pool_corpus(encoder, corpus, poolings, shards, engine) for corpus in (task.kb, asked)))
+        states = [pool_corpus(encoder, corpus, poolings, shards, engine) for corpus in (task.kb, asked)]
+    if not all(some.ids for some in states):
+        raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
+    return TaskStates(*states)
 
 
 def pool_corpus(
@@ -51,10 +54,7 @@ def pool_corpus(
     for name in poolings:
         get_pooling(name)  # refused before any work
     paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size))
-    states = _merged([PooledStates.load(path) for path in paths])
-    if not states.ids:
-        raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
-    return states
+    return _merged([PooledStates.load(path) for path in paths])
 
 
 def encode_sharded(
@@ -87,13 +87,18 @@ def encode_sharded(
 
 def iter_embeddings(folder: Path) -> Iterator[Embeddings]:
     """What `encode_sharded` left, in the corpus's order, one shard in memory at a time."""
+    return map(load_embeddings, shard_paths(folder))
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The files that `encode_sharded` left, in the corpus's order; each is named by what it holds."""
     try:
         names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]
         if any(Path(name).name != name for name in names):
             raise ValueError("a shard's name leaves the folder")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{folder}: no embeddings can be read from it ({error}). Encode again.") from error
-    return (load_embeddings(folder / name) for name in names)
+    return [folder / name for name in names]
 
 
 def progress_folder(stage: Stage) -> Path:

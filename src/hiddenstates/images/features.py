@@ -3,9 +3,8 @@
 Both ways give the states of an item's image under the item's id, and the same numbers.
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,15 @@ import numpy as np
 from jaxtyping import Int64
 from pydantic import BaseModel
 
-from hiddenstates.core.data import KnowledgeBase
+from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, whole_folder
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.readers import check_kinds
+from hiddenstates.encoding.sharded import pool_corpus
 from hiddenstates.images.content import contents, first_names
 
 SHARD = 64
@@ -93,58 +95,32 @@ def embed_by_name(
     return encoder.pool(list(named), list(named.values()), poolings)
 
 
-def embed_images(encoder: Encoder, kb: KnowledgeBase, poolings: Sequence[str], folder: Path) -> ImageFeatures:
-    """The features of the passages' images. folder: as in `embed_files`"""
-    return embed_files(encoder, kb.images, kb.passages["image"][:], poolings, folder)
+def embed_images(
+    encoder: Encoder, kb: KnowledgeBase, poolings: Sequence[str], folder: Path, engine: Engine = LOCAL
+) -> ImageFeatures:
+    """The features of the passages' images. folder, engine: as in `embed_files`"""
+    return embed_files(encoder, kb.images, kb.passages["image"][:], poolings, folder, engine)
 
 
 def embed_files(
-    encoder: Encoder, root: Path, images: Sequence[str], poolings: Sequence[str], folder: Path
+    encoder: Encoder,
+    root: Path,
+    images: Sequence[str],
+    poolings: Sequence[str],
+    folder: Path,
+    engine: Engine = LOCAL,
 ) -> ImageFeatures:
     """The features of images by their names under `root`: of each different content once, faults marked.
 
     folder: takes a file for each `SHARD` of them; a killed run goes on from there and ends with the same bytes
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    held = contents(root, images)
-    distinct = {held[name]: name for name in dict.fromkeys(first_names(held).values())}
-    each = list(distinct.items())
-    parts = [dict(each[i : i + SHARD]) for i in range(0, len(each) or 1, SHARD)]  # of no images one that is empty
-    states = _joined([_shard(encoder, root, part, poolings, folder) for part in parts])
-    sound = dict(zip(states.ids, (distinct[content] for content in states.ids), strict=True))
-    names = {name: sound[content] for name, content in held.items() if content in sound}
-    faults = _faults(root, [name for name in held if name not in names])
-    return ImageFeatures(
-        PooledStates(list(sound.values()), states.values, states.state_map, states.fingerprint), names, faults
-    )
-
-
-def _shard(
-    encoder: Encoder, root: Path, images: Mapping[str, str], poolings: Sequence[str], folder: Path
-) -> PooledStates:
-    """The states of some images, from the folder where they are there. images: content -> name; ids are contents."""
-    path = folder / f"{_mark(encoder, images, poolings)}.safetensors"
-    try:
-        return PooledStates.load(path)
-    except LabError:  # not there yet
-        faults = _faults(root, images.values())
-        sound = {content: root / name for content, name in images.items() if name not in faults}
-        states = encoder.pool(list(sound), list(sound.values()), poolings)
-    partial = path.with_suffix(".partial")
-    states.save(partial)
-    partial.replace(path)
-    return states
-
-
-def _mark(encoder: Encoder, contents: Mapping[str, str], poolings: Sequence[str]) -> str:
-    key = json.dumps([encoder.fingerprint, list(poolings), list(contents)])
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _joined(parts: Sequence[PooledStates]) -> PooledStates:
-    values = {pool: np.concatenate([part.values[pool] for part in parts], axis=1) for pool in parts[0].values}
-    ids = [id for part in parts for id in part.ids]
-    return PooledStates(ids, values, parts[0].state_map, parts[0].fingerprint)
+    first = first_names(contents(root, images))
+    faults = _faults(root, first)
+    sound = [name for name in dict.fromkeys(first.values()) if name not in faults]
+    check_kinds([root / name for name in sound], encoder.reader)
+    corpus = KnowledgeBase(table(({"id": name, "image": name} for name in sound), PASSAGE_COLUMNS), root, "")
+    states = pool_corpus(encoder, corpus, poolings, folder, engine, SHARD)
+    return ImageFeatures(states, {name: held for name, held in first.items() if name not in faults}, faults)
 
 
 def _faults(root: Path, names: Iterable[str]) -> dict[str, str]:
