@@ -23,3 +23,14 @@ def test_the_search_s_benchmark_still_runs() -> None:
     assert parts[:12] == ["(a)"] * 6 + ["(b)"] * 4 + ["(c)"] * 2
     assert set(parts[12:]) == {"(d)"}
     assert all("ratio" in line or "skipped: hnswlib" in line for line in lines if line.startswith("("))
+
+
+def test_the_scale_s_benchmark_still_runs() -> None:
+    command = [sys.executable, "benchmarks/scale.py", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    summaries = [line.partition(": growth ")[0] for line in lines if ": growth " in line]
+    assert summaries == ["encode", "build IVF", "build Flat", "search IVF", "search Flat"]
+    assert sum("MB on disk  peak" in line for line in lines) == 10
+    assert any("goal 2000 MB, ratio" in line for line in lines)

@@ -2,6 +2,7 @@
 
 from hiddenstates.retrieval.index.building import added, build_index, missing
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
+from hiddenstates.retrieval.index.large import build_large
 from hiddenstates.retrieval.index.measuring import agreement, candidates, grown, qualities, recommended, speeds, split
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "added",
     "agreement",
     "build_index",
+    "build_large",
     "candidates",
     "grown",
     "missing",

@@ -6,7 +6,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
@@ -46,7 +46,7 @@ def build_index(
     rows = None if kb is None else _pins(row_hashes(kb), embeddings.ids)
     made = filled(factory, *embeddings.vectors.shape)
     with one_thread():
-        index = _trained(embeddings.vectors, made, METRICS[metric], seed)
+        index = trained(_sample(embeddings.vectors, seed), made, METRICS[metric])
         index.add(embeddings.vectors)
     return IndexBundle(index, list(embeddings.ids), embeddings.strategy, embeddings.fingerprint, metric, made, rows)
 
@@ -69,6 +69,7 @@ def added(bundle: IndexBundle, embeddings: Embeddings, kb: KnowledgeBase | None 
 
     kb: the knowledge base that old and new passages stand in; needed where the bundle pins them
     """
+    bundle.check_in_memory()
     bundle.check(embeddings)
     known = set(bundle.ids).intersection(embeddings.ids)
     if known:
@@ -108,12 +109,13 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def _trained(vectors: Float32[np.ndarray, "item width"], factory: str, metric: int, seed: int) -> Any:
-    n, width = vectors.shape
+def trained(sample: Float32[np.ndarray, "chosen width"], factory: str, metric: int) -> Any:
+    """An empty index of faiss, its cells and codes trained on these vectors. factory: placeholders filled in."""
+    n, width = sample.shape
     structure, _, settings = factory.partition(" ")
     try:
         index = faiss.index_factory(width, structure, metric)
-        index.train(_sample(vectors, seed))
+        index.train(sample)
         for setting in filter(None, settings.split(",")):
             name, _, value = setting.partition("=")
             faiss.ParameterSpace().set_index_parameter(index, name, float(value))
@@ -127,11 +129,15 @@ def _trained(vectors: Float32[np.ndarray, "item width"], factory: str, metric: i
     return index
 
 
+def drawn(n: int, seed: int) -> Int64[np.ndarray, "chosen"]:
+    """The rows that train an index of n: drawn from all, for the first ones would be those of a few topics."""
+    if n <= TRAINED_ON:
+        return np.arange(n)
+    return np.random.default_rng(seed).choice(n, TRAINED_ON, replace=False)
+
+
 def _sample(vectors: Float32[np.ndarray, "item width"], seed: int) -> Float32[np.ndarray, "chosen width"]:
-    """Drawn from all: the first rows would be those of a few topics."""
-    if len(vectors) <= TRAINED_ON:
-        return vectors
-    return vectors[np.random.default_rng(seed).choice(len(vectors), TRAINED_ON, replace=False)]
+    return vectors if len(vectors) <= TRAINED_ON else vectors[drawn(len(vectors), seed)]
 
 
 def _pins(found: dict[str, str], ids: list[str]) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """`IndexBundle`: a FAISS index, the ids of its rows, and what made its vectors."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256 as sha256_of
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
+from hiddenstates.retrieval.index.stored import IDS, StoredIds, open_index, read_manifest, write_manifest
 
 Metric = Literal["cosine", "inner product", "euclidean"]
 
@@ -33,7 +33,7 @@ class IndexBundle:
     """
 
     index: Any
-    ids: list[str]
+    ids: Sequence[str]
     strategy: Strategy
     fingerprint: str
     metric: Metric
@@ -91,6 +91,11 @@ class IndexBundle:
             raise LabError("index: it does not pin its passages. Build it with `kb`, the knowledge base they stand in.")
         return self.rows
 
+    def check_in_memory(self) -> None:
+        """LabError for a large index, which stays in its files as it was built."""
+        if isinstance(self.ids, StoredIds):
+            raise LabError("index: it is read where it lies on disk. Copy its folder to keep it, build it anew to add.")
+
     def attach(self, kb: KnowledgeBase) -> KnowledgeBase:
         """The knowledge base with this index on its passages, which come in the order of the index.
 
@@ -98,6 +103,7 @@ class IndexBundle:
         the rows and the settings of this bundle; its scores are faiss's, so for `euclidean` smaller is better.
         (`add_faiss_index` would build another index, Euclidean by default, and train it on the first rows.)
         """
+        self.check_in_memory()
         self.check_passages(kb)
         place = {id: i for i, id in enumerate(kb.ids)}
         passages = kb.passages.select([place[id] for id in self.ids])
@@ -114,6 +120,7 @@ class IndexBundle:
 
     def save(self, folder: Path) -> None:
         """index.faiss, and index.json with the rest and the hashes of both. Written whole or not at all."""
+        self.check_in_memory()
         with whole_folder(folder) as staging:
             faiss.write_index(self.index, str(staging / "index.faiss"))
             about = {
@@ -126,25 +133,17 @@ class IndexBundle:
                 "ids": self.ids,
                 "rows": self.rows and list(self.rows.values()),
             }
-            text = json.dumps(about | {"seal": _seal(about)}, indent=1)
-            (staging / "index.json").write_text(text + "\n", encoding="utf-8")
+            write_manifest(about, staging)
 
     @classmethod
     def load(cls, folder: Path, queries: Embeddings | None = None, kb: KnowledgeBase | None = None) -> "IndexBundle":
-        """What `save` wrote. Refuses damaged files.
+        """What `save` wrote, or `build_large`, whose files are read where they lie. Refuses damaged ones.
 
         queries: vectors that it must be able to answer: of its model, strategy and dimension
         kb:      the knowledge base whose passages it must hold, each as it was, and no others
         """
         try:
-            about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-            if about.pop("seal") != _seal(about):
-                raise LabError(f"{folder / 'index.json'} was changed after it was written. Build the index again.")
-            if sha256(folder / "index.faiss") != about["sha256"]:
-                raise LabError(
-                    f"{folder / 'index.faiss'} is not the file that index.json describes. Build the index again."
-                )
-            bundle = _read(folder / "index.faiss", about)
+            bundle = _read(folder, read_manifest(folder))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise LabError(f"{folder}: no index can be read from it ({error}). Build the index again.") from error
         if queries is not None:
@@ -159,12 +158,10 @@ def scales(factory: str) -> bool:
     return factory.startswith("L2norm,")
 
 
-def _read(file: Path, about: dict[str, Any]) -> IndexBundle:
-    ids, strategy = about["ids"], Strategy.parse(about["strategy"])
-    rows = about["rows"] and dict(zip(ids, about["rows"], strict=True))
-    index = faiss.read_index(str(file))
-    return IndexBundle(index, ids, strategy, about["fingerprint"], about["metric"], about["factory"], rows)
-
-
-def _seal(about: dict[str, Any]) -> str:
-    return sha256_of(json.dumps(about).encode()).hexdigest()
+def _read(folder: Path, about: dict[str, Any]) -> IndexBundle:
+    made = Strategy.parse(about["strategy"]), about["fingerprint"], about["metric"], about["factory"]
+    if "files" in about:
+        files = [folder / name for name in about["files"]]
+        return IndexBundle(open_index(files), StoredIds(folder / IDS), *made)
+    rows = about["rows"] and dict(zip(about["ids"], about["rows"], strict=True))
+    return IndexBundle(faiss.read_index(str(folder / "index.faiss")), about["ids"], *made, rows)
