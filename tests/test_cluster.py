@@ -7,7 +7,7 @@ from threading import Thread
 from time import monotonic, sleep
 
 import pytest
-from tiny import WORDS, save_tiny
+from tiny import WORDS, save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
@@ -16,6 +16,7 @@ from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.engines import LOCAL, OnRay
 from hiddenstates.encoding.sharded import encode_sharded, pool_corpus
 from hiddenstates.encoding.shards import Work
+from hiddenstates.images.features import embed_files
 
 pytest.importorskip("ray", reason="Ray is an extra, and not installed: pip install 'ray[data]'")
 
@@ -85,6 +86,19 @@ def test_all_states_come_back_in_order(cluster: Cluster, encoder: Encoder, tmp_p
     here = pool_corpus(encoder, kb, poolings, tmp_path / "local", LOCAL, size=4)
     assert there.ids == here.ids == kb.ids
     assert all((there.values[pool] == here.values[pool]).all() for pool in poolings)
+
+
+def test_images_are_embedded_as_here(cluster: Cluster, tmp_path: Path) -> None:
+    vision = load_encoder(str(save_tiny(tmp_path / "clip", "clip")), part="vision")
+    names = ["a.png", "b.png", "missing.png"]
+    for seed, name in enumerate(names[:2]):
+        save_image(tmp_path / name, seed)
+    for name, engine in {"cluster": OnRay(cluster.address), "local": LOCAL}.items():
+        embed_files(vision, tmp_path, names, ["first", "patches"], tmp_path / "shards" / name, engine).save(
+            tmp_path / name
+        )
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "local")
+    assert contents(tmp_path / "shards" / "cluster") == contents(tmp_path / "shards" / "local")
 
 
 def test_what_is_wrong_with_a_shard_comes_back_as_a_sentence(encoder: Encoder, tmp_path: Path) -> None:
