@@ -225,6 +225,7 @@ CASES: list[tuple[str, str, Spoil, str]] = [
     ("index", "manifest gone", gone("index.json"), r"no index can be read .*index\.json"),
     ("index", "manifest cut", cut("index.json"), r"input.*Build the index again"),
     ("index", "manifest a list", text("index.json", "[]"), r"no index can be read from it"),
+    ("index", "manifest a text", text("index.json", '"index"'), r"no index can be read from it"),
     ("index", "no ids", keys("index.json", "ids"), r"input.*Build the index again"),
     ("index", "too few ids", keys("index.json", ids=["p0"]), r"input.*Build the index again"),
     ("index", "hash gone", keys("index.json", "sha256"), r"input.*Build the index again"),

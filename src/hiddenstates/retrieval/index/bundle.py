@@ -144,7 +144,7 @@ class IndexBundle:
         """
         try:
             bundle = _read(folder, read_manifest(folder))
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise LabError(f"{folder}: no index can be read from it ({error}). Build the index again.") from error
         if queries is not None:
             bundle.check(queries)
