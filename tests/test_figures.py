@@ -23,6 +23,9 @@ STEPS = pd.DataFrame(
 POINTS = pd.DataFrame({"dev": [0.5, 0.6], "test": [0.4, 0.6]}, index=["2/mean", "1/max"])
 SEEN, CELLS = {"CH": np.random.default_rng(0).random((8, 8, 3))}, np.arange(16.0).reshape(4, 4) / 16
 LETTERS = pd.DataFrame({"made": ["A", "B"], "reloaded": ["A", "B?"]}, index=["encoder", "decoder"])
+FACTORIES = pd.DataFrame(
+    {"recall": [1.0, 0.9], "megabytes": [6.0, 1.5], "compared": [4000.0, 500.0]}, index=["Flat", "SQ8"]
+)
 ESTIMATES = {"a": GAINS.rename(columns={"difference": "value"}), "b": GAINS.rename(columns={"difference": "value"})}
 
 
@@ -51,6 +54,7 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "bars": lambda _: figures.bars(GRID, "passages"),
     "lettered": lambda _: figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor"),
     "overlays": lambda _: figures.overlays(SEEN, {"CH": {"attention": CELLS, "cosine": -CELLS}}, "a number a box"),
+    "frontiers": lambda _: figures.frontiers(FACTORIES, "recall", ["megabytes", "compared"], 0.95),
     "gallery": lambda folder: figures.gallery([case(folder)]),
     "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
 }
