@@ -15,7 +15,5 @@ def test_params_name_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_ray_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert open_engine("local", {"address": None}) == LOCAL
-    with pytest.raises(
-        LabError, match=r"engine is ray, which is not installed\. Run .*ray\[data\].* or choose"
-    ):
+    with pytest.raises(LabError, match=r"engine is ray, which is not installed\. Run .*ray\[data\].* or choose"):
         open_engine("ray", {"address": None})
