@@ -8,17 +8,16 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 THREADS = 2
 os.environ |= {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}  # before anything reads them
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from rounds import Seconds, Sides, timed  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -34,7 +33,6 @@ from hiddenstates.encoding.pooling import POOLINGS  # noqa: E402
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 BATCH_SIZES = (8, 16, 32, 64)
 Vectors = np.ndarray
-Seconds = dict[str, list[float]]
 
 
 def sample(n: int) -> list[str]:
@@ -59,18 +57,6 @@ def plain(encoder: Encoder, texts: list[str]) -> Vectors:
 def products(linear: nn.Module, tokens: torch.Tensor) -> None:
     for _ in range(20):
         linear(tokens)
-
-
-def timed(sides: dict[str, Callable[[], object]], rounds: int) -> Seconds:
-    """Seconds of each side in each round; the first, untimed round warms them up."""
-    seconds: Seconds = {name: [] for name in sides}
-    for turn in range(rounds + 1):
-        for name, side in sides.items():
-            start = perf_counter()
-            side()
-            if turn:
-                seconds[name].append(perf_counter() - start)
-    return seconds
 
 
 def neighbours(vectors: Vectors, k: int = 10) -> Vectors:
@@ -103,7 +89,7 @@ def main(n: int = 600, rounds: int = 7) -> None:
     width = exact.width
     gemm, batch = nn.Linear(width, 4 * width), torch.randn(TOKEN_BUDGET, width)
 
-    sides: dict[str, Callable[[], object]] = {
+    sides: Sides = {
         f"sentence-transformers, batch {size}": partial(theirs.encode, texts, batch_size=size) for size in BATCH_SIZES
     }
     sides["ours"] = partial(exact.encode, texts, DEFAULT)

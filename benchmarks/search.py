@@ -29,6 +29,7 @@ os.environ |= {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 import faiss  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from rounds import Sides, timed  # noqa: E402
 
 FAISS_THRESHOLD = faiss.cvar.distance_compute_blas_threshold  # before the bundle sets its own
 
@@ -49,7 +50,6 @@ EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512)
 SYNTHETIC = 300_000
 JITTER = 0.3  # length of what is added to a vector of length 1
 
-Sides = dict[str, Callable[[], object]]
 Vectors = np.ndarray
 
 
@@ -81,18 +81,6 @@ def batches(queries: Embeddings, size: int) -> Iterator[Embeddings]:
     for first in range(0, min(len(queries.ids), 50 * size), size):
         rows = slice(first, first + size)
         yield replace(queries, ids=queries.ids[rows], vectors=queries.vectors[rows])
-
-
-def timed(sides: Sides, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each side in each round; the first, untimed round warms them up."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + 1):
-        for name, side in sides.items():
-            start = perf_counter()
-            side()
-            if turn:
-                seconds[name].append(perf_counter() - start)
-    return seconds
 
 
 def each(search: Callable[[Any], object], asked: Sequence[Any]) -> None:
