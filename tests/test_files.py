@@ -6,7 +6,15 @@ from threading import Event
 import pytest
 
 from hiddenstates.core import files
-from hiddenstates.core.files import fresh_folder, replace_folder, whole_folder
+from hiddenstates.core.files import first_of_content, fresh_folder, replace_folder, whole_folder
+
+
+def test_files_of_equal_content_go_by_the_first_one(tmp_path: Path) -> None:
+    for name, content in {"b": "same", "a": "other", "copy": "same"}.items():
+        (tmp_path / name).write_text(content)
+    names = ["b", "a", "gone", "copy", "lost"]
+    first = {"b": "b", "a": "a", "gone": "gone", "copy": "b", "lost": "lost"}  # of a missing file nothing is known
+    assert first_of_content({name: tmp_path / name for name in names}) == first
 
 
 def test_a_folder_is_written_whole(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from hiddenstates.core.errors import LabError
 AT_WORKING_FOLDER, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 Form = TypeVar("Form", bound=BaseModel)
+Key = TypeVar("Key", bound=Hashable)
 
 
 def read_as(form: type[Form], text: str | bytes) -> Form:
@@ -35,6 +36,17 @@ def sha256(path: Path) -> str:
     """The file's SHA-256, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content(path: Path) -> str:
+    """What names the file's content, whatever the file is called: its SHA-256, or the path itself where no file is."""
+    return sha256(path) if path.is_file() else str(path)
+
+
+def first_of_content(files: Mapping[Key, Path]) -> dict[Key, Key]:
+    """Each key, and the first key whose file has the same content."""
+    first: dict[str, Key] = {}
+    return {key: first.setdefault(content(path), key) for key, path in files.items()}
 
 
 def fresh_folder(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import sha256
+from hiddenstates.core.files import first_of_content
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.models import load_config, load_image_processor, load_model
 from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextImage, TextReader
@@ -71,14 +71,12 @@ class StoredBoxes:
 
 def store_boxes(boxes: GridBoxes, images: Iterable[Path]) -> StoredBoxes:
     """The boxes of these images; files of equal content are embedded once. 36 boxes of 2048 take 0.3 MB an image."""
-    held = {path: sha256(path) if path.is_file() else str(path) for path in images}
-    first: dict[str, Path] = {}
-    for path, content in held.items():
-        first.setdefault(content, path)
-    paths, row = list(first.values()), {content: i for i, content in enumerate(first)}
+    first = first_of_content({path: path for path in images})
+    paths = list(dict.fromkeys(first.values()))
+    row = {path: i for i, path in enumerate(paths)}
     made = [boxes.features(paths[i : i + AT_ONCE]) for i in range(0, len(paths), AT_ONCE)]
     values = torch.cat(made) if made else torch.empty(0, boxes.side**2, boxes.vision.config.hidden_size)
-    return StoredBoxes(values, {path: row[content] for path, content in held.items()}, boxes.side)
+    return StoredBoxes(values, {path: row[same] for path, same in first.items()}, boxes.side)
 
 
 @dataclass(frozen=True)

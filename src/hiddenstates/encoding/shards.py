@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import sha256, write_tensors
+from hiddenstates.core.files import content, write_tensors
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.encoder import Encoder
@@ -94,7 +94,7 @@ class Work:
         """A hash of all that the shard's content depends on, but for how the processor rounds."""
         if encoder.source is None:
             raise LabError(f"model {encoder.name}: cut out of a whole. Load the part itself, by load_encoder.")
-        contents = {path: sha256(path) if path.is_file() else str(path) for path in _images(inputs)}
+        contents = {path: content(path) for path in _images(inputs)}
         settings = [encoder.fingerprint, encoder.source.max_tokens, encoder.source.device, torch.__version__]
         wanted = [str(self.wanted), self.whitening.fingerprint if self.whitening else None]
         read = [_content(value, contents) for value in inputs]

@@ -14,14 +14,13 @@ from pydantic import BaseModel
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import read_as, whole_folder
+from hiddenstates.core.files import first_of_content, read_as, whole_folder
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.readers import check_kinds
 from hiddenstates.encoding.sharded import pool_corpus
-from hiddenstates.images.content import contents, first_names
 
 SHARD = 64
 """Images that are embedded before they are put on disk: what a killed run loses."""
@@ -114,7 +113,7 @@ def embed_files(
 
     folder: takes a file for each `SHARD` of them; a killed run goes on from there and ends with the same bytes
     """
-    first = first_names(contents(root, images))
+    first = first_of_content({name: root / name for name in images if name})
     faults = _faults(root, first)
     sound = [name for name in dict.fromkeys(first.values()) if name not in faults]
     check_kinds([root / name for name in sound], encoder.reader)

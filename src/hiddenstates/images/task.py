@@ -4,21 +4,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, Row, Task, table
+from hiddenstates.core.files import first_of_content
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.images.content import contents, first_names
 
 
 def image_task(task: Task) -> Task:
     """What is searched: each different image of the passages, once. What is asked: each image of the queries, once.
 
     An item's id is its image's name, of files with the same content the first one's, in the order in which they first
-    appear: that of `images.features`. An image is relevant where a
-    passage that has it is relevant to a query that has the other. The texts are empty, the titles too, and the
-    templates: a view is older than the questions about it.
+    appear: that of `images.features`. An image is relevant where a passage that has it is relevant to a query that has
+    the other. The texts are empty, the titles too, and the templates: a view is older than the questions about it.
     """
-    names = first_names(contents(task.kb.images, task.kb.passages["image"][:]))
-    passages, queries = _by_image(task.kb.passages, names), _by_image(task.queries, {})
     image_of = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
+    names = first_of_content({name: task.kb.images / name for name in image_of.values() if name})
+    passages, queries = _by_image(task.kb.passages, names), _by_image(task.queries, {})
     grades: dict[str, dict[str, float]] = {image: {} for image in queries}
     for query, image in zip(task.queries["id"][:], task.queries["image"][:], strict=True):
         for passage, grade in task.qrels[query].items() if image else ():
