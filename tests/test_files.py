@@ -6,6 +6,7 @@ from threading import Event
 import pytest
 
 from hiddenstates.core import files
+from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import first_of_content, fresh_folder, replace_folder, whole_folder
 
 
@@ -29,8 +30,8 @@ def test_a_folder_is_written_whole(tmp_path: Path) -> None:
 
 def test_a_folder_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
     target = tmp_path / "index"
-    (tmp_path / ".index.partial").mkdir()
-    (tmp_path / ".index.partial" / "rubbish").touch()  # of a killed run
+    (tmp_path / ".index.1.partial").mkdir()
+    (tmp_path / ".index.1.partial" / "rubbish").touch()  # of a killed run
     with whole_folder(target) as folder:
         (folder / "whole").touch()
     with pytest.raises(ZeroDivisionError), whole_folder(target) as folder:
@@ -38,6 +39,19 @@ def test_a_folder_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
         1 / 0  # noqa: B018
     assert [path.name for path in target.iterdir()] == ["whole"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_is_written_by_one_at_a_time(tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    with (
+        whole_folder(tmp_path / "index.v2"),  # another one
+        whole_folder(index) as folder,
+        pytest.raises(LabError, match=r"index: another process is at it, in .*\.partial\. Wait until it is through"),
+        whole_folder(index),
+    ):
+        pass
+    assert not folder.exists()
+    assert sorted(tmp_path.iterdir()) == [index, tmp_path / "index.v2"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux swaps two folders in one step")

@@ -84,7 +84,8 @@ def claimed_folder(root: Path, name: str) -> Iterator[Path]:
     Its path is another each time: a kernel lives on for a second after its runner was killed, and what it writes then
     must not end up here. LabError while another process has one of this name.
     """
-    for leftover in root.glob(f".{name}.*.partial"):
+    leftovers = [path for path in root.glob(".*.partial") if path.name.rsplit(".", 2)[0] == f".{name}"]
+    for leftover in leftovers:
         with _locked(leftover, name):
             shutil.rmtree(leftover, ignore_errors=True)
     folder = fresh_folder(root / f".{name}.{os.getpid()}.partial")
@@ -110,13 +111,13 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder that takes the place of `target` when the block is through; of a block that fails nothing stays."""
-    staging = fresh_folder(target.with_name(f".{target.name}.partial"))
-    try:
+    """A folder that takes the place of `target` when the block is through; of a block that fails nothing stays.
+
+    LabError while another process writes the same.
+    """
+    with claimed_folder(target.parent, target.name) as staging:
         yield staging
         replace_folder(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_tensors(tensors: Mapping[str, np.ndarray], path: Path, about: str | None = None) -> None:
