@@ -132,6 +132,6 @@ def test_a_file_that_is_no_shard_is_refused(tmp_path: Path) -> None:
         load_embeddings(tmp_path / "e")
 
 
-def test_an_encoder_cut_out_of_a_whole_is_refused(work: Work, tiny: Encoder) -> None:
-    with pytest.raises(LabError, match=r"cut out of a whole\. Load the part itself, by load_encoder"):
+def test_an_encoder_that_nothing_loads_again_is_refused(work: Work, tiny: Encoder) -> None:
+    with pytest.raises(LabError, match=r"changed since it was loaded, so no shard can name it\. Load it by load_encoder"):
         LOCAL.make(replace(tiny, source=None), work)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.encoder import Encoder, encoder_of, source_of
+from hiddenstates.encoding.encoder import Encoder, Source, encoder_of
 from hiddenstates.encoding.models import load_config, load_model, model_folder
 from hiddenstates.encoding.readers import Input, first_position
 
@@ -50,9 +50,8 @@ def load_clip(name: str, revision: str | None = None, max_tokens: int = 77, tied
     if tied:
         _tie(whole)
     text, vision = (
-        replace(encoder_of(name, whole, folder, part, max_tokens), source=source)
+        encoder_of(Source(name, revision, max_tokens, "float32", part, "cpu"), whole, folder)
         for part in ("text", "vision")
-        for source in [source_of(name, folder, revision, max_tokens, part)]
     )
     if tied:
         vision = replace(vision, fingerprint=f"{vision.fingerprint}+tied", source=None)

@@ -30,7 +30,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Source:
-    """The arguments that `load_encoder` was called with: enough to load the encoder again, in another process."""
+    """The arguments of `load_encoder`: enough to load the encoder again, in another process."""
 
     model: str
     revision: str | None
@@ -46,7 +46,7 @@ class Encoder:
 
     model:       the module that runs; the paths in `state_map` count from the whole that it is a part of
     fingerprint: changes when any of the model's files does, the part, or the dtype
-    source:      what loads it again; None for a part that was cut out of a loaded whole
+    source:      what loads it again; None of a model that was changed since
     """
 
     name: str
@@ -162,37 +162,27 @@ def load_encoder(
     """
     folder = model_folder(model, revision)
     family = family_of(load_config(folder).model_type, part)
-    whole = load_model(folder, family.unseen)
-    encoder = encoder_of(model, whole, folder, family.part, max_tokens, dtype, _device(device))
-    return replace(encoder, source=source_of(model, folder, revision, max_tokens, part, dtype, device))
+    source = Source(model, revision, max_tokens, dtype, part, device)
+    return encoder_of(source, load_model(folder, family.unseen), folder)
 
 
-def source_of(
-    model: str,
-    folder: Path,
-    revision: str | None,
-    max_tokens: int,
-    part: str | None,
-    dtype: Dtype = "float32",
-    device: Device = "cpu",
-) -> Source:
-    """The source of a model that was found in the folder; a local one by its path, for `out/` may be another there."""
-    local = model not in BUNDLES and resolved(model).is_dir()
-    return Source(str(folder) if local else model, revision, max_tokens, dtype, part, device)
-
-
-def encoder_of(
-    name: str, whole: Any, folder: Path, part: str, max_tokens: int, dtype: Dtype = "float32", device: str = "cpu"
-) -> Encoder:
-    """A part of a model that was loaded from the folder, as an encoder; the part's linear layers are packed."""
+def encoder_of(source: Source, whole: Any, folder: Path) -> Encoder:
+    """The source's part of a model that was loaded from the folder, as an encoder; its linear layers are packed."""
     kind = whole.config.model_type
-    family = family_of(kind, part)
+    family = family_of(kind, source.part)
     root = family.members[kind]
-    model = whole.get_submodule(root).to(device)
+    model = whole.get_submodule(root).to(_device(source.device))
     state_map = family.states(len(model.get_submodule(family.layers)), root)
-    reader = load_reader(family, folder, model, max_tokens)
-    packed = pack(model, getattr(torch, dtype))
-    return Encoder(name, packed, family, reader, state_map, fingerprint(folder, part, dtype))
+    reader = load_reader(family, folder, model, source.max_tokens)
+    packed = pack(model, getattr(torch, source.dtype))
+    mark = fingerprint(folder, family.part, source.dtype)
+    return Encoder(source.model, packed, family, reader, state_map, mark, _found(source, folder))
+
+
+def _found(source: Source, folder: Path) -> Source:
+    """The source of what was found in the folder: a local model by its path, for `out/` may be another there."""
+    local = source.model not in BUNDLES and resolved(source.model).is_dir()
+    return replace(source, model=str(folder)) if local else source
 
 
 def _device(wanted: Device) -> str:
