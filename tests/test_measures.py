@@ -8,7 +8,7 @@ from ir_measures import RR, R, nDCG
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.measures import correlate, evaluate, from_ranks, parse_measure
+from hiddenstates.retrieval.measures import correlate, evaluate, from_ranks, mean_score, parse_measure
 
 NAMES = ["recall@10", "mrr@10", "ndcg@10"]
 
@@ -50,6 +50,11 @@ def test_what_is_not_found_scores_zero(run: dict[str, float], grades: dict[str, 
 def test_a_query_that_the_run_lacks_counts_as_zero() -> None:
     table = evaluate(Run({"q1": {"a": 1.0}}), Qrels({"q1": {"a": 1.0}, "q2": {"a": 1.0}}), ["mrr@10"])
     assert table["mrr@10"].to_dict() == {"q1": 1, "q2": 0}
+
+
+def test_the_mean_is_over_the_queries_that_are_judged() -> None:
+    run = Run({"q1": {"a": 1.0}, "unjudged": {"a": 1.0}})
+    assert mean_score(run, Qrels({"q1": {"a": 1.0}, "q2": {"a": 1.0}}), "mrr@10") == 1 / 2
 
 
 def test_a_tie_is_never_found() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.retrieval.fusion import NORMS, weighted
-from hiddenstates.retrieval.measures import evaluate
+from hiddenstates.retrieval.measures import evaluate, mean_score
 from hiddenstates.retrieval.weighing import choose_count, choose_weights
 
 TEXT = Run({"q": {"right": 0.4, "topic": 0.4, "flag": 0.1}, "r": {"right": 0.9, "topic": 0.3}})
@@ -52,7 +52,7 @@ def test_the_score_is_what_the_fused_run_scores(measure: str, norm: str) -> None
         runs, qrels = random_runs(seed)
         chosen = choose_weights(runs, qrels, measure, [norm], steps=2)  # only 1/2 and 1/2
         fused = weighted(runs, {"text": 0.5, "image": 0.5}, norm)
-        assert chosen.score == pytest.approx(evaluate(fused, qrels, [measure])[measure].mean())
+        assert chosen.score == pytest.approx(mean_score(fused, qrels, measure))
 
 
 def test_other_queries_than_the_judged_do_not_count() -> None:

@@ -9,7 +9,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
 from hiddenstates.report.estimates import told, written
 from hiddenstates.report.significance import ALPHA
-from hiddenstates.retrieval.measures import evaluate
+from hiddenstates.retrieval.measures import mean_score
 
 TEXT = "chosen"
 NOTHING = (
@@ -29,7 +29,7 @@ SYSTEMS = {
 
 def best_on(runs: Mapping[str, Run], task: Task, measure: str) -> str:
     """The run with the best mean of the measure over the task's queries, of equals the first."""
-    means = {name: float(evaluate(run, task.qrels, [measure])[measure].mean()) for name, run in runs.items()}
+    means = {name: mean_score(run, task.qrels, measure) for name, run in runs.items()}
     return max(means, key=means.__getitem__)
 
 

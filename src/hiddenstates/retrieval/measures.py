@@ -32,6 +32,11 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(measures))
 
 
+def mean_score(run: Run, qrels: Qrels, measure: str) -> float:
+    """The mean of one measure over the queries of the qrels."""
+    return float(evaluate(run, qrels, [measure])[measure].mean())
+
+
 def correlate(run: Run, qrels: Qrels) -> dict[str, float]:
     """Spearman's and Pearson's correlation of score and grade over the judged pairs, each between -1 and 1.
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.retrieval.fusion import NORMS, Aligned, align, mixed, normalised, weighted
-from hiddenstates.retrieval.measures import evaluate, from_ranks
+from hiddenstates.retrieval.measures import from_ranks, mean_score
 
 STEPS = 20
 """Weights are tried in twentieths."""
@@ -58,7 +58,7 @@ def choose_count(search: Callable[[int], Run], counts: Sequence[int], qrels: Qre
     """The count whose run has the best mean of the measure, of equals the first, and that mean."""
     if not counts:
         raise LabError("fusion: there is no count to choose from. Give it at least one.")
-    means = {count: float(evaluate(search(count).select(qrels), qrels, [measure])[measure].mean()) for count in counts}
+    means = {count: mean_score(search(count), qrels, measure) for count in counts}
     chosen = max(means, key=means.__getitem__)
     return chosen, means[chosen]
 
@@ -96,7 +96,7 @@ class _Judged:
         return cls(query.astype(int), passage.astype(int), grade, relevant, same & better, held)
 
     def mean(self, scores: Float64[np.ndarray, "query passage"], measure: str) -> float:
-        """`evaluate`'s mean, from the ranks: equals come before a relevant passage, but for more relevant ones."""
+        """`mean_score`, from the ranks: equals come before a relevant passage, but for more relevant ones."""
         nowhere = np.full((len(scores), 1), -np.inf)  # the place -1
         ranks = self._ranks(np.hstack([np.where(self.held, scores, -np.inf), nowhere]))
         return float(from_ranks(measure, ranks[None], self.query, self.grade, self.n_relevant).mean())
