@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from hiddenstates.report.significance import compare, compare_correlations, holm, interval
+from hiddenstates.report.significance import central, compare, compare_correlations, holm, interval
 
 
 def clustered(seed: int, clusters: int = 30, size: int = 10, effect: float = 0.0) -> tuple[pd.Series, list[str]]:
@@ -39,6 +39,10 @@ def test_two_ways_of_grouping_are_wider_than_either() -> None:
         for clusters in ({"entity": entities, "template": templates}, {"entity": entities}, {"template": templates})
     ]
     assert widths[0] > max(widths[1:])
+
+
+def test_of_the_draws_a_fortieth_lies_on_either_side() -> None:
+    assert central(np.arange(41.0)) == pytest.approx((1, 39))  # 40 steps, 2.5% is one
 
 
 def test_the_interval_of_independent_values_is_the_textbook_s() -> None:

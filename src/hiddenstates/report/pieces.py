@@ -11,7 +11,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.corpora.countries.names import key
 from hiddenstates.report.estimates import estimate
-from hiddenstates.report.significance import LEVEL, resamples
+from hiddenstates.report.significance import central, resamples
 from hiddenstates.retrieval.measures import evaluate
 
 Values = Float64[np.ndarray, " query"]
@@ -61,8 +61,7 @@ def spearman(first: Values, second: Values, weights: Weights) -> Float64[np.ndar
 def _row(found: pd.Series, counts: pd.Series, weights: Weights) -> tuple[int, float, float, float]:
     first, second = (values.to_numpy(float) for values in (found, counts))
     value = float(spearman(first, second, np.ones((1, len(first))))[0])
-    low, high = np.quantile(spearman(first, second, weights), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return len(first), value, float(low), float(high)
+    return len(first), value, *central(spearman(first, second, weights))
 
 
 def _mid_ranks(values: Values, weights: Weights) -> Weights:

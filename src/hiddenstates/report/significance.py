@@ -41,7 +41,12 @@ def interval(values: pd.Series, clusters: Mapping[str, Sequence[str]], seed: int
     """
     weights = resamples(clusters, seed)
     means = weights @ values.to_numpy(float) / weights.sum(1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return central(means)
+
+
+def central(draws: Float64[np.ndarray, " draw"]) -> tuple[float, float]:
+    """Between which 95% of the draws lie, as many of the others below as above."""
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -63,11 +68,11 @@ def compare_correlations(first: Pairs, second: Pairs, grades: Pairs, seed: int) 
     difference = _correlation_gap(ours, theirs, truth)
     random = np.random.default_rng(seed)
     draws = random.integers(len(truth), size=(RESAMPLES, len(truth)))
-    low, high = np.quantile([_correlation_gap(ours[d], theirs[d], truth[d]) for d in draws], [0.025, 0.975])
+    low, high = central(np.array([_correlation_gap(ours[d], theirs[d], truth[d]) for d in draws]))
     swaps = random.random((RESAMPLES, len(truth))) < 0.5
     swapped = [_correlation_gap(np.where(s, theirs, ours), np.where(s, ours, theirs), truth) for s in swaps]
     p = (np.sum(np.abs(swapped) >= abs(difference) - 1e-12) + 1) / (RESAMPLES + 1)
-    return Comparison(len(truth), len(truth), difference, float(low), float(high), float(p))
+    return Comparison(len(truth), len(truth), difference, low, high, float(p))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,7 +7,7 @@ from jaxtyping import Float64, Int
 from seqeval.metrics.sequence_labeling import get_entities
 
 from hiddenstates.corpora.sentence import Sentence
-from hiddenstates.report.significance import FLIPS, LEVEL, Comparison, resamples
+from hiddenstates.report.significance import FLIPS, Comparison, central, resamples
 
 Counts = Int[np.ndarray, "sentence 3"]
 """True positives, false positives and false negatives of each sentence."""
@@ -38,8 +38,7 @@ def clusters(sentences: Sequence[Sentence]) -> dict[str, list[str]]:
 
 def interval(counts: Counts, groups: Mapping[str, Sequence[str]], seed: int) -> tuple[float, float]:
     """A 95% interval of F1: sentences are drawn by cluster, and F1 is computed anew from each draw's counts."""
-    low, high = np.quantile(_f1(resamples(groups, seed) @ counts), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return central(_f1(resamples(groups, seed) @ counts))
 
 
 def compare(first: Counts, second: Counts, groups: Mapping[str, Sequence[str]], seed: int) -> Comparison:
@@ -49,7 +48,7 @@ def compare(first: Counts, second: Counts, groups: Mapping[str, Sequence[str]], 
     a cluster of the first way of grouping together (approximate randomization, Yeh 2000).
     """
     weights = resamples(groups, seed)
-    low, high = np.quantile(_f1(weights @ first) - _f1(weights @ second), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = central(_f1(weights @ first) - _f1(weights @ second))
     codes = np.unique(next(iter(groups.values())), return_inverse=True)[1]
     moved = np.zeros((codes.max() + 1, 3))
     np.add.at(moved, codes, second - first)
@@ -58,7 +57,7 @@ def compare(first: Counts, second: Counts, groups: Mapping[str, Sequence[str]], 
     differences = _f1(first.sum(0) + change) - _f1(second.sum(0) - change)
     difference = f1(first) - f1(second)
     p = (np.sum(np.abs(differences) >= abs(difference) - 1e-12) + 1) / (FLIPS + 1)
-    return Comparison(len(first), len(moved), difference, float(low), float(high), float(p))
+    return Comparison(len(first), len(moved), difference, low, high, float(p))
 
 
 def _f1(totals: Float64[np.ndarray, "draw 3"]) -> Float64[np.ndarray, " draw"]:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from hiddenstates.report.significance import Comparison
+from hiddenstates.report.significance import ALPHA, Comparison
 from hiddenstates.tagging.features import Feature
 from hiddenstates.tagging.probe import Tagger, TokenTask
 from hiddenstates.tagging.scores import clusters, compare, f1, interval
 
-ALPHA = 0.05
 PUBLISHED = {
     "embeddings": 91.0,
     "second-to-last": 95.6,
