@@ -133,5 +133,5 @@ def test_a_file_that_is_no_shard_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_encoder_that_nothing_loads_again_is_refused(work: Work, tiny: Encoder) -> None:
-    with pytest.raises(LabError, match=r"changed since it was loaded, so no shard can name it\. Load it by load_encoder"):
+    with pytest.raises(LabError, match=r"changed since it was loaded\. Load it by load_encoder alone"):
         LOCAL.make(replace(tiny, source=None), work)

@@ -93,7 +93,7 @@ class Work:
     def _name(self, encoder: Encoder, ids: Sequence[str], inputs: Sequence[Input]) -> str:
         """A hash of all that the shard's content depends on, but for how the processor rounds."""
         if encoder.source is None:
-            raise LabError(f"model {encoder.name}: changed since it was loaded, so no shard can name it. Load it by load_encoder.")
+            raise LabError(f"model {encoder.name}: changed since it was loaded. Load it by load_encoder alone.")
         contents = {path: content(path) for path in _images(inputs)}
         settings = [encoder.fingerprint, encoder.source.max_tokens, encoder.source.device, torch.__version__]
         wanted = [str(self.wanted), self.whitening.fingerprint if self.whitening else None]
