@@ -151,6 +151,12 @@ def test_a_task_is_read_as_the_encoder_reads(tmp_path: Path) -> None:
     assert not np.allclose(both[:, 0], both[:, 1])  # one text, two images
 
 
+def test_one_input_alone_shows_no_bar(tiny: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
+    for inputs, shown in ((TEXTS[:1], False), (TEXTS[:2], True)):
+        tiny.pool(inputs, inputs, ["mean"])
+        assert ("encode" in capsys.readouterr().err) is shown
+
+
 def test_an_unknown_pooling_is_refused_before_any_work(tiny: Encoder) -> None:
     with pytest.raises(LabError, match="unknown pooling 'median'"):
         replace(tiny, model=None).pool(["0"], ["the"], ["mean", "median"])

@@ -130,7 +130,8 @@ class Encoder:
 
     def _stream(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], HiddenStates]]:
         lengths = [len(row) for row in rows]
-        with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False) as bar:
+        alone = len(rows) == 1  # a bar in a notebook takes longer than one input does
+        with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False, disable=alone) as bar:
             for chosen in length_batches(lengths, TOKEN_BUDGET):
                 yield chosen, self._forward([rows[i] for i in chosen])
                 bar.update(len(chosen) * lengths[chosen[0]])

@@ -9,7 +9,6 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.explorer.reading import read
 from hiddenstates.images.features import ImageFeatures
 from hiddenstates.retrieval.fusion import onto_passages
 
@@ -37,7 +36,7 @@ class Pictures:
 
     def run(self, image: Path, query: str) -> Run:
         """The cosine of this image and that of every passage that has one. LabError for one that does not open."""
-        asked = self.choice.embed(read(self.encoder, image, [self.choice.strategy.pool], query))
+        asked = self.choice.encode(self.encoder, [image], [query])
         scores = (self.embeddings.vectors @ asked.vectors[0]).astype(float).round(DIGITS)  # [image]
         return onto_passages(Run({query: dict(zip(self.embeddings.ids, scores.tolist(), strict=True))}), self.shown)
 

@@ -16,7 +16,6 @@ from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer.pictures import DIGITS, Pictures
-from hiddenstates.explorer.reading import read
 from hiddenstates.retrieval.fusion import weighted
 
 ASKED = "asked"  # the id of the one query of every run
@@ -101,7 +100,7 @@ class Explorer:
         (given,) = self.encoder.reader.inputs([text], [image])
         if given is None:
             raise LabError(f"model {self.encoder.name}: it reads images. Choose or upload one.")
-        return read(self.encoder, given, self.states.values, ASKED)
+        return self.encoder.pool([ASKED], [given], list(self.states.values))
 
 
 def _fused(text: pd.Series, image: pd.Series, weight: float) -> pd.Series:
