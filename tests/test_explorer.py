@@ -1,9 +1,11 @@
 """The explorer, and its widgets without a browser, on a tiny encoder of texts and one of images."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from numpy.testing import assert_array_equal
 from PIL import Image
 from tiny import save_image, save_tiny
 
@@ -14,6 +16,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.explorer import opening
 from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.page import message, picture, ranking, told
 from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
@@ -57,6 +60,26 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
     features = embed_images(vision, task.kb, ["first"], folder / "features")
     pictures = pictures_of(task.kb, features, vision, Choice(CLASS_TOKEN, vision.fingerprint, {}))
     return Explorer(task, pooled(encoder, task), encoder, pictures)
+
+
+@pytest.mark.parametrize("at_hand", ["all", "nothing", "another model's", "another pooling", "other images"])
+def test_the_stored_features_are_taken_where_they_fit(
+    at_hand: str, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert explorer.pictures is not None
+    vision, kb = explorer.pictures.encoder, explorer.task.kb
+    made = embed_images(vision, kb, ["mean" if at_hand == "another pooling" else "first"], tmp_path / "shards")
+    if at_hand == "another model's":
+        made = replace(made, states=replace(made.states, fingerprint="other"))
+    if at_hand == "other images":
+        made = replace(made, names={"fr.png": "fr.png"})
+    if at_hand != "nothing":
+        made.save(tmp_path / "features")
+    embedded = []
+    monkeypatch.setattr(opening, "embed_images", lambda *given: embedded.append(given) or embed_images(*given))
+    found = opening._features(kb, vision, tmp_path / "features").states.embed(CLASS_TOKEN)
+    assert_array_equal(found.vectors, explorer.pictures.embeddings.vectors)
+    assert bool(embedded) == (at_hand != "all")
 
 
 @pytest.mark.parametrize("written", ["3/mean", "0/first", "sum(0,2,3)/mean", "concat(0..3)/mean+ln"])

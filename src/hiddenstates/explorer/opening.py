@@ -9,13 +9,14 @@ from hiddenstates.core.params import Section, States, load_params
 from hiddenstates.core.paths import out_folder, params_file
 from hiddenstates.core.stage import Stage, open_stage
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer.pictures import CLASS_TOKEN, Pictures, pictures_of
 from hiddenstates.explorer.search import Explorer
-from hiddenstates.images.features import embed_images
+from hiddenstates.images.features import ImageFeatures, embed_images
 
 CLIP = Path("pretrain", "models", "clip", "trained")
+FEATURES = Path("images", "features")
 
 
 def open_explorer(encoder: str = "minilm") -> Explorer:
@@ -43,13 +44,26 @@ def _explorer(inputs: Path, encoder: str, params: Section) -> Explorer:
         raise LabError(f"explorer: no states of an encoder {encoder!r}. Choose one of {there}.")
     task, states = Task.load(inputs / "corpus" / "task"), TaskStates.load(folder)
     model = load_encoder(**sources[encoder], dtype=params.model_dump()["dtype"])
-    return Explorer(task, states, model, _pictures(task.kb, inputs / CLIP))
+    return Explorer(task, states, model, _pictures(task.kb, inputs))
 
 
-def _pictures(kb: KnowledgeBase, clip: Path) -> Pictures | None:
+def _pictures(kb: KnowledgeBase, inputs: Path) -> Pictures | None:
     if not any(kb.passages["image"][:]):
         return None
-    encoder = load_encoder(str(clip), part="vision")
-    with TemporaryDirectory() as folder:
-        features = embed_images(encoder, kb, [CLASS_TOKEN.pool], Path(folder))
+    encoder = load_encoder(str(inputs / CLIP), part="vision")
+    features = _features(kb, encoder, inputs / FEATURES)
     return pictures_of(kb, features, encoder, Choice(CLASS_TOKEN, encoder.fingerprint, {}))
+
+
+def _features(kb: KnowledgeBase, encoder: Encoder, stored: Path) -> ImageFeatures:
+    """What the stage `images` stored, if it is this encoder's, of these images; else made now."""
+    found = ImageFeatures.load(stored) if stored.is_dir() else None
+    if found and found.states.fingerprint == encoder.fingerprint and _holds(found, kb):
+        return found
+    with TemporaryDirectory() as folder:
+        return embed_images(encoder, kb, [CLASS_TOKEN.pool], Path(folder))
+
+
+def _holds(features: ImageFeatures, kb: KnowledgeBase) -> bool:
+    known = {"", *features.names, *features.faults}
+    return CLASS_TOKEN.pool in features.states.values and known.issuperset(kb.passages["image"][:])
