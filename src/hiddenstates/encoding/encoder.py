@@ -130,7 +130,7 @@ class Encoder:
 
     def _stream(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], HiddenStates]]:
         lengths = [len(row) for row in rows]
-        alone = len(rows) == 1  # a bar in a notebook takes longer than one input does
+        alone = len(rows) == 1  # a bar in a notebook takes about as long as one input
         with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False, disable=alone) as bar:
             for chosen in length_batches(lengths, TOKEN_BUDGET):
                 yield chosen, self._forward([rows[i] for i in chosen])
