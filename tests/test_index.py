@@ -1,4 +1,7 @@
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +32,17 @@ def knowledge(ids: list[str], **changed: str) -> KnowledgeBase:
     """A passage an id; changed: the text of some."""
     rows = [{"id": id, "title": id.upper(), "text": changed.get(id, f"About {id}.")} for id in ids]
     return KnowledgeBase(table(rows, PASSAGE_COLUMNS), Path("images"), "toy@1")
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """What a test can have of a full disk. size: bytes"""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 PASSAGES = embeddings(200)
@@ -155,6 +169,19 @@ def test_what_fails_while_it_is_written_leaves_the_old_one(tmp_path: Path) -> No
         replace(build_index(QUERIES), fingerprint=object()).save(folder)  # type: ignore[arg-type]
     assert IndexBundle.load(folder).ids == PASSAGES.ids
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_on_a_full_disk_there_is_one_error_and_the_old_one_stays(tmp_path: Path) -> None:
+    small = build_index(embeddings(1))
+    small.save(tmp_path / "index")
+    said = (
+        r"index: the index cannot be written there \(.*File too large; .* MB are free\)\. Free some, or choose another"
+    )
+    for size in (5_000, 12_800):  # of 12,845 bytes: faiss's own writer does not notice that the last are missing
+        with no_file_above(size), pytest.raises(LabError, match=said):
+            build_index(PASSAGES).save(tmp_path / "index")
+    assert IndexBundle.load(tmp_path / "index").ids == small.ids
+    assert list(tmp_path.glob(".*")) == []
 
 
 @pytest.mark.parametrize("spoilt", ["index.faiss tampered", "index.faiss gone", "index.json gone", "index.json cut"])

@@ -1,13 +1,15 @@
 """Indexes built from shards on disk, against those that are built of the same vectors in memory."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import faiss
 import pytest
-from test_index import PASSAGES, QUERIES, RAW, embeddings
+from test_index import PASSAGES, QUERIES, RAW, embeddings, no_file_above
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.pooled import Embeddings
@@ -156,6 +158,38 @@ def test_shards_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         build_large(sharded(tmp_path / "none", embeddings(0)), tmp_path / "index")
     with pytest.raises(LabError, match=r"no embeddings can be read from it"):
         build_large(tmp_path, tmp_path / "index")
+
+
+PARTS = [f"part-{i:05}.faiss" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [(100, []), (1_000, ["start.faiss"]), (6_000, [*PARTS, "start.faiss"])],
+    ids=["at the start", "at a part", "where parts are joined"],
+)
+def test_on_a_full_disk_there_is_one_error_and_the_next_build_goes_on(
+    tmp_path: Path, size: int, kept: list[str]
+) -> None:
+    shards = sharded(tmp_path / "e")
+    said = r"index.*: the index cannot be written there \(.*File too large.*; .* MB are free\)\. Free some, or choose"
+    with no_file_above(size), pytest.raises(LabError, match=said):
+        build_large(shards, tmp_path / "index", "IVF4,Flat")
+    (parts,) = tmp_path.glob(".*")
+    assert sorted(path.name for path in parts.iterdir()) == kept
+    assert not (tmp_path / "index").exists()
+    assert build_large(shards, tmp_path / "index", "IVF4,Flat").search(QUERIES, 1)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_without_room_nothing_is_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """faiss would be ended by the system: it joins through mapped memory."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=16_000))
+    with pytest.raises(
+        LabError, match=r"index: the index cannot be written there \(.*it takes 0\.016 MB; 0\.016 MB are free\)"
+    ):
+        build_large(sharded(tmp_path / "e"), tmp_path / "index", "IVF4,Flat")  # 3 parts of 5,035 bytes, one of 1,003
+    assert not (tmp_path / "index").exists()
 
 
 def test_it_takes_nothing_in(tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
-from hiddenstates.retrieval.index.stored import IDS, StoredIds, open_index, read_manifest, write_manifest
+from hiddenstates.retrieval.index.stored import (
+    IDS,
+    StoredIds,
+    open_index,
+    read_manifest,
+    write_index,
+    write_manifest,
+    writing,
+)
 
 Metric = Literal["cosine", "inner product", "euclidean"]
 
@@ -109,7 +117,7 @@ class IndexBundle:
         passages = kb.passages.select([place[id] for id in self.ids])
         with TemporaryDirectory() as folder:
             file = Path(folder) / "index.faiss"
-            faiss.write_index(self.index, str(file))
+            write_index(self.index, file)
             passages.load_faiss_index("index", file)
         return replace(kb, passages=passages)
 
@@ -121,8 +129,8 @@ class IndexBundle:
     def save(self, folder: Path) -> None:
         """index.faiss, and index.json with the rest and the hashes of both. Written whole or not at all."""
         self.check_in_memory()
-        with whole_folder(folder) as staging:
-            faiss.write_index(self.index, str(staging / "index.faiss"))
+        with writing(folder), whole_folder(folder) as staging:
+            write_index(self.index, staging / "index.faiss")
             about = {
                 "factory": self.factory,
                 "strategy": str(self.strategy),

@@ -26,7 +26,7 @@ from hiddenstates.encoding.shards import about as said_by
 from hiddenstates.encoding.shards import load_embeddings
 from hiddenstates.retrieval.index.building import METRICS, drawn, filled, one_thread, trained
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
-from hiddenstates.retrieval.index.stored import IDS, LISTS, write_ids, write_manifest
+from hiddenstates.retrieval.index.stored import IDS, LISTS, check_room, write_ids, write_index, write_manifest, writing
 
 SHARDS_A_PART = 16
 """Of MiniLM's vectors 200 MB: what is in memory while a part is built."""
@@ -44,21 +44,20 @@ def build_large(
     to float32's last digits, a graph or a refined search may not, because each part has its own. `IndexBundle.load`
     opens either without reading it into memory. Passages are not pinned: a knowledge base of millions stays on disk.
 
-    folder:  takes the index; beside it lie the parts until it is through
+    folder:  takes the index; beside it lie the parts until it is through, also those of a build that failed
     factory: as for `build_index`
     """
     plan = _plan(embeddings, factory, metric, seed)
     if found := _built(folder, plan.name):
         return found
     building = folder.with_name(f".{folder.name}.{plan.name}.parts")
-    building.mkdir(parents=True, exist_ok=True)
     with one_thread():
         start = _once(building / "start.faiss", partial(_start, plan))
         parts = [
             _once(building / f"part-{first // SHARDS_A_PART:05}.faiss", partial(_part, plan, start, first))
             for first in range(0, len(plan.shards), SHARDS_A_PART)
         ]
-        with whole_folder(folder) as staging:
+        with writing(folder), whole_folder(folder) as staging:
             _joined(start, parts, staging)
             _describe(plan, staging)
     for left in folder.parent.glob(f".{folder.name}.*.parts"):  # this one's, and those of builds that were given up
@@ -124,10 +123,16 @@ def _built(folder: Path, name: str) -> IndexBundle | None:
 
 def _once(path: Path, make: Callable[[], Any]) -> Path:
     """The file, written whole by `make` unless it is there."""
-    if not path.exists():
-        unfinished = path.with_suffix(f".{os.getpid()}.partial")
-        faiss.write_index(make(), str(unfinished))
-        unfinished.replace(path)
+    if path.exists():
+        return path
+    index, unfinished = make(), path.with_suffix(f".{os.getpid()}.partial")
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_index(index, unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return path
 
 
@@ -174,10 +179,12 @@ def _joined(start: Path, parts: Sequence[Path], folder: Path) -> None:
         for part in parts:
             (folder / part.name).hardlink_to(part)
         return
+    # written through mapped memory: on a disk that is full the system would end the process
+    check_room(folder, sum(part.stat().st_size for part in parts))
     merge_ondisk(index, [str(part) for part in parts], str(folder / LISTS))
     lists: Any = faiss.downcast_InvertedLists(cells.invlists)
     lists.filename = LISTS  # relative: the folder is about to move
-    faiss.write_index(index, str(folder / "index.faiss"))
+    write_index(index, folder / "index.faiss")
 
 
 def _describe(plan: _Plan, folder: Path) -> None:

@@ -1,7 +1,10 @@
 """The files of an index: the manifest that vouches for them, and those of a large one, read where they lie on disk."""
 
+import errno
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256 as sha256_of
 from pathlib import Path
 from typing import Any, overload
@@ -55,6 +58,32 @@ def open_index(files: Sequence[Path]) -> Any:
     for part in parts:
         together.add_shard(part)
     return together
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """LabError where the files of an index cannot be written; faiss raises RuntimeError for that."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = str(error).rpartition("failed: ")[2]  # faiss begins with a line of its own source
+        there = next(path for path in folder.parents if path.exists())
+        free = f"{shutil.disk_usage(there).free / 1e6:,.3f} MB are free"
+        raise LabError(
+            f"{folder}: the index cannot be written there ({reason}; {free}). Free some, or choose another folder."
+        ) from error
+
+
+def check_room(folder: Path, size: int) -> None:
+    """OSError unless so many bytes are free in the folder."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, f"it takes {size / 1e6:,.3f} MB")
+
+
+def write_index(index: Any, path: Path) -> None:
+    """As `faiss.write_index`, which does not notice when the last of its bytes find no place."""
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
 
 
 def write_manifest(about: Mapping[str, Any], folder: Path) -> None:
