@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import CLIPVisionModel
 
 from hiddenstates.core.params import Pretrain
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.boxes import GridBoxes
 from hiddenstates.pretrain import evaluation
 from hiddenstates.pretrain.checkpoints import Checkpoints, train_clip, train_vl
@@ -52,6 +53,7 @@ class Experiment:
         for made in self.vl.values():
             made.save(folder, processor, self.vision)
 
+    @one_thread()
     def named(self, views: str) -> dict[str, list[str]]:
         """The country that each system says each view of a set shows: CLIP among all names, raw pixels beside."""
         shown, knowledge = self.views[views], self.knowledge
@@ -64,6 +66,7 @@ class Experiment:
             "pixels, nearest flag": evaluation.named_by_pixels(shown, flags(knowledge.world.countries, self.params)),
         }
 
+    @one_thread()
     def answered(self, views: str) -> dict[str, list[str]]:
         """What each system answers to each question about a set of views."""
         questions, asker = self.questions[views], Asker(self.knowledge)
@@ -97,6 +100,7 @@ class Experiment:
         return [entities[question.view] for question in self.questions[views]]
 
 
+@one_thread()
 def run_experiment(knowledge: Knowledge, params: Pretrain, progress: Progress) -> Experiment:
     """Make everything, and go on from `progress` where a run was killed."""
     tokenizers = {kind: train_tokenizer(kind, knowledge.texts, params.pieces) for kind in TOKENIZERS}

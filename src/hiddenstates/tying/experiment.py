@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from tqdm.auto import tqdm
 
 from hiddenstates.core.params import Tying
+from hiddenstates.core.threads import one_thread
 from hiddenstates.tying.language_model import Table, Trained, train
 from hiddenstates.tying.words import Words
 
@@ -29,15 +30,10 @@ def train_pairs(words: Words, params: Tying) -> Runs:
     One thread a model: a small LSTM's steps are too short to share out, and so the sums come out the same each time.
     """
     wanted = [(tied, params.seed + i) for i in range(params.seeds) for tied in NAMES]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            made = pool.map(lambda pair: train(words, params, *pair), wanted)
-            named = zip(((NAMES[tied], seed) for tied, seed in wanted), made, strict=True)
-            return dict(tqdm(named, total=len(wanted), unit="model", desc="language models", leave=False))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
+        made = pool.map(lambda pair: train(words, params, *pair), wanted)
+        named = zip(((NAMES[tied], seed) for tied, seed in wanted), made, strict=True)
+        return dict(tqdm(named, total=len(wanted), unit="model", desc="language models", leave=False))
 
 
 def perplexities(runs: Runs) -> pd.DataFrame:
