@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -6,7 +10,7 @@ from torch import nn
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding import linear as module
-from hiddenstates.encoding.linear import CastLinear, PackedLinear, pack
+from hiddenstates.encoding.linear import CACHES, CastLinear, PackedLinear, pack
 
 bfloat16 = pytest.mark.skipif(
     not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU has no bfloat16 instructions"
@@ -79,3 +83,26 @@ def test_cast_and_packed_agree() -> None:
     cast, packed = (kind(linear, torch.bfloat16)(x) for kind in (CastLinear, PackedLinear))
     assert cast.dtype == packed.dtype == torch.float32
     torch.testing.assert_close(cast, packed, rtol=2**-7, atol=2**-7)  # bfloat16 keeps 8 bits
+
+
+GROWTH = """
+import psutil, torch
+from hiddenstates.encoding.linear import PackedLinear
+
+layer, held = PackedLinear(torch.nn.Linear(384, 384), torch.float32), []
+with torch.inference_mode():
+    for rows in range(1, 301):
+        layer(torch.ones(rows, 384))
+        held.append(psutil.Process().memory_info().rss)
+print((held[-1] - held[99]) / 1e6)
+"""
+
+
+def megabytes_of_growth(shapes_kept: dict[str, str]) -> float:
+    environment = {name: value for name, value in os.environ.items() if name not in CACHES} | shapes_kept
+    done = subprocess.run([sys.executable, "-c", GROWTH], env=environment, capture_output=True, check=True)
+    return float(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_shapes_of_batches() -> None:
+    assert megabytes_of_growth({}) < 50 < megabytes_of_growth(dict.fromkeys(CACHES, "1024"))

@@ -1,5 +1,6 @@
 """Linear layers in a dtype of their own: on a CPU oneDNN's, their weights laid out for it once, not in every call."""
 
+import os
 from typing import Any
 
 import torch
@@ -9,6 +10,12 @@ from torch import Tensor, nn
 from hiddenstates.core.errors import LabError
 
 ROWS = 2048  # oneDNN chooses the layout for about so many tokens; any number computes the same
+
+# oneDNN keeps what it prepares for each shape of a batch, in each cache of 1,024 shapes by default: memory that grows
+# with the corpus. A forward pass needs a handful at a time. Both are read when oneDNN first computes something.
+CACHES = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+for cache in CACHES:
+    os.environ.setdefault(cache, "16")
 
 
 class CastLinear(nn.Module):
@@ -22,6 +29,9 @@ class CastLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
         return self._multiply(x.to(self.dtype)).to(x.dtype)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CastLinear":
+        return self  # nothing changes it, and oneDNN's layout cannot be copied
 
     def _multiply(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
         return nn.functional.linear(x, self.weight, self.bias)
