@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 Pairs = Float64[np.ndarray, " pair"]
 RESAMPLES = 2_000
 FLIPS = 10_000
+AT_ONCE = 1 << 22  # sums under random signs that a test holds, to bound memory
 LEVEL = 0.95
 ALPHA = 0.05
 
@@ -122,9 +123,9 @@ def randomization(
     """
     codes = _codes(groups)
     sums = np.array([np.bincount(codes, weights=row) for row in differences])
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, sums.shape[1]))
-    reached = np.zeros(len(sums))
-    for first in range(0, len(sums), 64):  # candidates at a time, to bound memory
-        part = sums[first : first + 64]
-        reached[first : first + 64] = (np.abs(signs @ part.T) >= np.abs(part.sum(1)) - 1e-12).sum(0)
+    least, reached = np.abs(sums.sum(1)) - 1e-12, np.zeros(len(sums))
+    random, size = np.random.default_rng(seed), max(AT_ONCE // len(sums), 1)
+    for done in range(0, flips, size):
+        signs = random.choice([-1.0, 1.0], size=(min(size, flips - done), sums.shape[1]))
+        reached += (np.abs(signs @ sums.T) >= least).sum(0)
     return (reached + 1) / (flips + 1)
