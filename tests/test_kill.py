@@ -1,107 +1,98 @@
-"""Kill -9 at any moment: nothing half written is ever read, and the next run is as if nothing had happened."""
+"""Kill -9 at any moment: nothing half written is ever read, and the next run is as if nothing had happened.
+
+Here are the runner and DVC, with the first stage; test_notebooks.py kills each of the stages.
+"""
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
-from test_notebooks import made
+from killing import kill_all, kill_alone
+from pipeline import Files, Pipeline
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import claimed_folder
+from hiddenstates.core.paths import ROOT
 
 SMALL = {"corpus": {"countries": {"countries": 20, "cities": 0, "views": 1, "questions": 8}}}
-MOMENTS = 3
+MOMENTS = 2
 LAST_WORDS = 2.5  # seconds; a kernel looks every second whether its runner lives
+MAKE_REPRO = ["make", "--file", str(ROOT / "Makefile"), "--old-file", ".venv/.ready", "repro"]
 
-
-class Runner:
-    """`python -m hiddenstates.run corpus` on a small corpus, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.out = folder / "out"
-        folder.mkdir(parents=True)
-        (folder / "params.yaml").write_text(yaml.safe_dump(SMALL), "utf-8")
-        self.paths = {"HIDDENSTATES_PARAMS": str(folder / "params.yaml"), "HIDDENSTATES_OUT": str(self.out)}
-
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "hiddenstates.run", "corpus"]
-        return subprocess.Popen(
-            command, env=os.environ | self.paths, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def run(self) -> dict[Path, bytes]:
-        """Run to the end, and what that made."""
-        assert self.start().wait() == 0
-        return self.made()
-
-    def made(self) -> dict[Path, bytes]:
-        return {path.relative_to(self.out): data for path, data in made(self.out / "corpus").items()}
-
-
-def kill_all(runner: subprocess.Popen[bytes]) -> None:
-    """The runner and its kernel at once, as when the machine goes down."""
-    family = [psutil.Process(runner.pid), *psutil.Process(runner.pid).children(recursive=True)]
-    for process in family:
-        process.send_signal(signal.SIGKILL)
-    runner.wait()
-
-
-def kill_the_runner(runner: subprocess.Popen[bytes]) -> None:
-    """The runner alone: its kernel does not know yet."""
-    runner.kill()
-    runner.wait()
+every_moment = pytest.mark.parametrize("moment", range(MOMENTS))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[Path, bytes], float]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Files, float]:
     """What a run makes that nobody kills, and how long that takes."""
     start = time.monotonic()
-    content = Runner(tmp_path_factory.mktemp("undisturbed") / "lab").run()
-    return content, time.monotonic() - start
+    pipeline = Pipeline(tmp_path_factory.mktemp("undisturbed"), SMALL)
+    assert pipeline.start_stage("corpus").wait() == 0
+    return pipeline.made(), time.monotonic() - start
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    yield Runner(tmp_path_factory.mktemp("killed") / "lab")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """Where DVC knows the one stage, and make finds this environment."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("killed"), SMALL)
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]["corpus"]
+    del stage["deps"]  # they are not here
+    (pipeline.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"corpus": stage}}), "utf-8")
+    (pipeline.folder / ".venv").symlink_to(sys.prefix)
+    assert pipeline.start("dvc", "init", "--no-scm", "--quiet").wait() == 0
+    return pipeline
 
 
-@pytest.mark.parametrize("moment", range(MOMENTS))
+def sleep_into(moment: int, draw: random.Random, seconds: float) -> None:
+    """Until a time drawn from one of the parts of a run that takes so long."""
+    time.sleep(seconds * draw.uniform(moment, moment + 1) / MOMENTS)
+
+
+@every_moment
+def test_a_killed_dvc_leaves_nothing_or_all(moment: int, pipeline: Pipeline, undisturbed: tuple[Files, float]) -> None:
+    content, seconds = undisturbed
+    process = pipeline.start("dvc", "repro")
+    sleep_into(moment, random.Random(moment), seconds)
+    kill_all(process)
+    assert pipeline.made() in ({}, content)
+
+
+def test_make_repro_then_goes_through(pipeline: Pipeline, undisturbed: tuple[Files, float]) -> None:
+    (pipeline.folder / ".dvc" / "tmp" / "rwlock").write_bytes(b"")  # as by a dvc that was killed while it wrote
+    subprocess.run(MAKE_REPRO, cwd=pipeline.folder, env=os.environ | pipeline.environment, check=True)
+    assert pipeline.made() == undisturbed[0]
+    assert [path.name for path in pipeline.out.iterdir()] == ["corpus"]
+
+
+@every_moment
 def test_a_killed_run_leaves_the_former_results_or_the_new_ones(
-    moment: int, runner: Runner, undisturbed: tuple[dict[Path, bytes], float]
+    moment: int, pipeline: Pipeline, undisturbed: tuple[Files, float]
 ) -> None:
     content, seconds = undisturbed
-    before = runner.made()
-    draw = random.Random(moment)
-    process = runner.start()
-    time.sleep(seconds * draw.uniform(moment, moment + 1) / MOMENTS)
-    if process.poll() is None:
-        draw.choice([kill_all, kill_the_runner])(process)
-    assert runner.made() in (before, content)
+    (pipeline.out / "corpus").mkdir(parents=True, exist_ok=True)
+    (pipeline.out / "corpus" / "metrics.json").write_text("the former", "utf-8")
+    former, draw = pipeline.made(), random.Random(moment)
+    process = pipeline.start_stage("corpus")
+    sleep_into(moment, draw, seconds)
+    draw.choice([kill_all, kill_alone])(process)
+    assert pipeline.made() in (former, content)
 
 
-def test_the_next_run_is_as_if_nothing_had_happened(
-    runner: Runner, undisturbed: tuple[dict[Path, bytes], float]
-) -> None:
-    assert runner.run() == undisturbed[0]
-    assert [path.name for path in runner.out.iterdir()] == ["corpus"]
-
-
-def test_a_kernel_ends_with_its_runner(runner: Runner, undisturbed: tuple[dict[Path, bytes], float]) -> None:
-    process = runner.start()
+def test_a_kernel_ends_with_its_runner(pipeline: Pipeline) -> None:
+    former, process = pipeline.made(), pipeline.start_stage("corpus")
     kernels = waited_for(lambda: psutil.Process(process.pid).children(recursive=True))
-    kill_the_runner(process)
+    kill_alone(process)
     _, alive = psutil.wait_procs(kernels, timeout=LAST_WORDS)
     # a zombie has ended; in a container nobody may be there to bury it
     assert [kernel for kernel in alive if kernel.status() != psutil.STATUS_ZOMBIE] == []
-    assert runner.made() == undisturbed[0]
+    assert pipeline.made() == former
 
 
 def waited_for(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""Every notebook as the pipeline runs it, on a small corpus."""
+"""Every notebook as the pipeline runs it, on a small corpus; each is killed once before it runs through."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ import nbformat
 import pytest
 import yaml
 from architecture import Repository
+from killing import KEEPING, Kill, killed_and_run
 from nbformat import NotebookNode
+from pipeline import Pipeline
 
 from hiddenstates.core.params import PER_ENCODER
 from hiddenstates.core.paths import ROOT
@@ -24,25 +26,34 @@ every_stage = pytest.mark.parametrize("stage", STAGES)
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What the whole pipeline leaves, run stage by stage on a small corpus."""
-    folder = tmp_path_factory.mktemp("pipeline")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """All stages, with small settings."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     params["corpus"]["countries"] = SMALL
     params["pretrain"] = PRETRAINED.model_dump(mode="json")
     params["tying"] |= {"width": 16, "epochs": 1, "seeds": 2}
     params["tagging"] |= {"sentences": 60, "penalties": [0.3]}
     params["tokens"] |= {"pieces": 1000, "cities": 20, "padded": 12, "asked": 3}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    pipeline = Pipeline(tmp_path_factory.mktemp("pipeline"), params)
     with pytest.MonkeyPatch.context() as patch:
         for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through
             patch.setenv(name, "")
             patch.delenv(name)
-        patch.setenv("HIDDENSTATES_PARAMS", str(folder / "params.yaml"))
-        patch.setenv("HIDDENSTATES_OUT", str(folder / "out"))
-        for stage in STAGES:
-            run_stage(stage)
-        yield folder / "out"
+        for name, value in pipeline.environment.items():
+            patch.setenv(name, value)
+        yield pipeline
+
+
+@pytest.fixture(scope="module")
+def kills(pipeline: Pipeline) -> dict[str, Kill]:
+    """Of each stage, before it ran through."""
+    return {stage: killed_and_run(pipeline, stage) for stage in STAGES}
+
+
+@pytest.fixture(scope="module")
+def out(pipeline: Pipeline, kills: dict[str, Kill]) -> Path:
+    """What the whole pipeline leaves: every stage ran through after its kill."""
+    return pipeline.out
 
 
 def read(path: Path) -> NotebookNode:
@@ -99,13 +110,27 @@ def test_an_image_changes_the_answers_to_questions_that_show_one_and_no_others(o
     assert oracles["oracle: right image, then text"]["value"] > found["chosen"]["visual"]["mrr@10"]
 
 
-def test_a_second_run_gives_the_same_bytes(out: Path) -> None:
-    before = made(out / "strategies")
-    run_stage("strategies@minilm")
-    assert made(out / "strategies") == before
+@every_stage
+def test_a_killed_run_leaves_all_of_a_stage_or_nothing(pipeline: Pipeline, kills: dict[str, Kill], stage: str) -> None:
+    before = {path: data for done in STAGES[: STAGES.index(stage)] for path, data in pipeline.made(done).items()}
+    assert kills[stage].seen in (before, before | pipeline.made(stage))
 
 
-def made(folder: Path) -> dict[Path, bytes]:
-    """What is there, but for what the clock says."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("timings.json", "timed.ipynb"))
-    return {path: path.read_bytes() for path in files}
+@pytest.mark.parametrize("stage", KEEPING)
+def test_the_next_run_goes_on_from_what_the_killed_one_kept(kills: dict[str, Kill], stage: str) -> None:
+    assert kills[stage].kept
+    assert not kills[stage].anew
+
+
+@pytest.mark.usefixtures("kills")
+def test_nothing_is_left_of_killed_runs(pipeline: Pipeline) -> None:
+    assert {path.name for path in pipeline.out.iterdir()} - {".progress"} == {*NOTEBOOKS}
+    assert list((pipeline.out / ".progress").iterdir()) == []
+
+
+@pytest.mark.usefixtures("kills")
+@pytest.mark.parametrize("stage", ["strategies@minilm", *reversed(KEEPING)])  # none reads what one before it wrote
+def test_an_undisturbed_run_gives_the_same_bytes(pipeline: Pipeline, stage: str) -> None:
+    after_a_kill = pipeline.made(stage)
+    run_stage(stage)
+    assert pipeline.made(stage) == after_a_kill

@@ -1,0 +1,52 @@
+"""The pipeline in a folder of a test's own, with its own params."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Process = subprocess.Popen[bytes]
+Files = dict[Path, bytes]
+BY_THE_CLOCK = ("timings.json", "timed.ipynb")
+
+
+class Pipeline:
+    """A params.yaml, and the folder that the stages write to."""
+
+    def __init__(self, folder: Path, params: Mapping[str, Any]) -> None:
+        self.folder, self.out = folder, folder / "out"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "params.yaml").write_text(yaml.safe_dump(dict(params)), "utf-8")
+        self.environment = {"HIDDENSTATES_PARAMS": str(folder / "params.yaml"), "HIDDENSTATES_OUT": str(self.out)}
+
+    def start(self, *command: str) -> Process:
+        """`python -m <command>`, here."""
+        return subprocess.Popen([sys.executable, "-m", *command], cwd=self.folder, env=os.environ | self.environment)
+
+    def start_stage(self, stage: str) -> Process:
+        """As dvc.yaml does."""
+        return self.start("hiddenstates.run", stage)
+
+    def made(self, stage: str = "") -> Files:
+        """What a reader finds of a stage, or of all, but for what the clock says; by the path in `out`."""
+        files = (path for path in (self.out / stage.replace("@", "/")).rglob("*") if path.is_file())
+        named = {path.relative_to(self.out): path for path in files if path.name not in BY_THE_CLOCK}
+        return {name: path.read_bytes() for name, path in named.items() if not _is_hidden(name)}
+
+    def cells_through(self, stage: str) -> int:
+        """How many cells the run that is going on has behind it, as papermill notes after each."""
+        noted = [path.read_bytes() for path in self.out.glob(f".{stage}.*.partial/notebook.ipynb")]
+        return sum(text.count(b'"status": "completed"') for text in noted)
+
+    def kept(self, stage: str) -> list[Path]:
+        """What a run keeps of its work, for one that goes on from there; the oldest first."""
+        return sorted(self.out.glob(f".progress/{stage}/**/*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def _is_hidden(name: Path) -> bool:
+    """Work that is not through lies in folders with a dot: nobody takes it for a result."""
+    return any(part.startswith(".") for part in name.parts)
