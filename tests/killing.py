@@ -13,7 +13,7 @@ from pipeline import Files, Pipeline, Process
 
 from hiddenstates.run import notebook_of, run_stage
 
-SEED = 0
+SEED = 2
 KEEPING = ("pretrain", "states", "images")
 """Stages that keep what they have done, for a run that goes on from there."""
 

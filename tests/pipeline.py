@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from architecture import Repository, paths
+
+from hiddenstates.core.paths import ROOT
 
 Process = subprocess.Popen[bytes]
 Files = dict[Path, bytes]
-BY_THE_CLOCK = ("timings.json", "timed.ipynb")
+STAGES = Repository(ROOT).stages.values()
+OUTPUTS = [path for stage in STAGES for path in paths(stage["outs"] + stage["metrics"] + stage["plots"])]
+DECLARED = [path.removeprefix("out/").replace("${key}", "*") for path in OUTPUTS]
 
 
 class Pipeline:
@@ -32,10 +37,10 @@ class Pipeline:
         return self.start("hiddenstates.run", stage)
 
     def made(self, stage: str = "") -> Files:
-        """What a reader finds of a stage, or of all, but for what the clock says; by the path in `out`."""
+        """What is there of a stage, or of all, of what dvc.yaml declares; by the path in `out`."""
         files = (path for path in (self.out / stage.replace("@", "/")).rglob("*") if path.is_file())
-        named = {path.relative_to(self.out): path for path in files if path.name not in BY_THE_CLOCK}
-        return {name: path.read_bytes() for name, path in named.items() if not _is_hidden(name)}
+        named = {path.relative_to(self.out): path for path in files}
+        return {name: path.read_bytes() for name, path in named.items() if _is_declared(name)}
 
     def cells_through(self, stage: str) -> int:
         """How many cells the run that is going on has behind it, as papermill notes after each."""
@@ -47,6 +52,6 @@ class Pipeline:
         return sorted(self.out.glob(f".progress/{stage}/**/*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
 
 
-def _is_hidden(name: Path) -> bool:
-    """Work that is not through lies in folders with a dot: nobody takes it for a result."""
-    return any(part.startswith(".") for part in name.parts)
+def _is_declared(name: Path) -> bool:
+    """DVC knows nothing of work that is not through, nor of what the clock says, which is another thing each time."""
+    return any(part.match(declared) for part in [name, *name.parents] for declared in DECLARED)
