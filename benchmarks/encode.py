@@ -21,17 +21,17 @@ from rounds import Seconds, Sides, timed  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
 from torch import nn  # noqa: E402
 
-from hiddenstates.core.params import Corpus  # noqa: E402
+from hiddenstates.core.params import Corpus, States  # noqa: E402
 from hiddenstates.core.strategy import DEFAULT  # noqa: E402
 from hiddenstates.corpora import load_task  # noqa: E402
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches  # noqa: E402
 from hiddenstates.encoding.encoder import Encoder, load_encoder  # noqa: E402
 from hiddenstates.encoding.linear import PackedLinear  # noqa: E402
 from hiddenstates.encoding.models import model_folder  # noqa: E402
-from hiddenstates.encoding.pooling import POOLINGS  # noqa: E402
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 BATCH_SIZES = (8, 16, 32, 64)
+POOLINGS = States().poolings
 Vectors = np.ndarray
 
 
@@ -94,7 +94,7 @@ def main(n: int = 600, rounds: int = 7) -> None:
     }
     sides["ours"] = partial(exact.encode, texts, DEFAULT)
     sides["ours, plain"] = partial(plain, exact, texts)
-    sides["ours, all states"] = partial(exact.pool, ids, texts, list(POOLINGS))
+    sides["ours, all states"] = partial(exact.pool, ids, texts, POOLINGS)
     if low is not None:
         sides["ours, bfloat16"] = partial(low.encode, texts, DEFAULT)
     sides["GEMM"] = partial(products, gemm, batch)
