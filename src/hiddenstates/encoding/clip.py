@@ -1,7 +1,7 @@
 """What CLIP makes of its last hidden states: which position it pools, and the space that texts and images share."""
 
 from collections.abc import Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,15 @@ class Clip:
 
     A text is pooled at its end, goes through the text's final norm and the text's projection; an image is pooled at
     its first token, goes through the image's post-norm and the image's projection.
+
+    shared: pairs of parameters, one of each tower, that lie in the same memory
     """
 
     text: Encoder
     vision: Encoder
     text_head: nn.Sequential
     vision_head: nn.Sequential
+    shared: list[tuple[str, str]]
 
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "text projection"]:
         """The texts in the shared space, scaled to length 1."""
@@ -41,26 +44,35 @@ class Clip:
         return _projected(self.vision, images, "first", self.vision_head)
 
 
-def load_clip(name: str, revision: str | None = None, max_tokens: int = 77, tied: bool = False) -> Clip:
-    """A whole CLIP, by name as in `load_encoder`.
-
-    tied: give the image's layers the weights of the text's first, to see what that does
-    """
+def load_clip(name: str, revision: str | None = None, max_tokens: int = 77) -> Clip:
+    """A whole CLIP, by name as in `load_encoder`."""
     whole, folder = load_whole(name, revision), model_folder(name, revision)
-    if tied:
-        _tie(whole)
+    shared = shared_parameters(whole)  # before its linear layers are packed
     text, vision = (
         encoder_of(Source(name, revision, max_tokens, "float32", part, "cpu"), whole, folder)
         for part in ("text", "vision")
     )
-    if tied:
-        vision = replace(vision, fingerprint=f"{vision.fingerprint}+tied", source=None)
     return Clip(
         text,
         vision,
         text_head=nn.Sequential(whole.text_model.final_layer_norm, whole.text_projection),
         vision_head=nn.Sequential(whole.vision_model.post_layernorm, whole.visual_projection),
+        shared=shared,
     )
+
+
+def tied(clip: Clip) -> Clip:
+    """The same CLIP, but that the image's layers compute with the text's own weights, to see what that does."""
+    configs = (encoder.model.config for encoder in (clip.text, clip.vision))
+    sizes = {(c.num_hidden_layers, c.hidden_size, c.intermediate_size) for c in configs}
+    if len(sizes) > 1:
+        raise LabError("clip: towers of different depth or width cannot be tied. Choose one of equal towers.")
+    tower = deepcopy(clip.vision.model)
+    for name, module in clip.text.model.encoder.layers.named_modules():
+        if hasattr(module, "weight"):
+            tower.encoder.layers.set_submodule(name, module)
+    mark = f"{clip.vision.fingerprint}+tied"
+    return replace(clip, vision=replace(clip.vision, model=tower, fingerprint=mark, source=None))
 
 
 def load_whole(name: str, revision: str | None = None) -> Any:
@@ -118,12 +130,3 @@ def _pooled(encoder: Encoder, inputs: Sequence[Input], pooling: str) -> Float[Te
     """The last hidden state, pooled."""
     ids = [str(i) for i in range(len(inputs))]
     return torch.from_numpy(encoder.pool(ids, inputs, [pooling]).values[pooling][-1])
-
-
-def _tie(whole: Any) -> None:
-    """Equal weights, as one parameter in both places would have."""
-    text, vision = whole.text_model.encoder, whole.vision_model.encoder
-    try:
-        vision.load_state_dict(text.state_dict())
-    except RuntimeError:
-        raise LabError("clip: towers of different depth or width cannot be tied. Choose one of equal towers.") from None
