@@ -3,17 +3,21 @@ import importlib.util
 import pytest
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.engines import LOCAL, OnRay, open_engine
+from hiddenstates.encoding.engines import LOCAL, Engine, open_engine
 
 
-def test_params_name_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    assert open_engine("local", {"address": "auto"}) == LOCAL
-    assert open_engine("ray", {"address": "head:6379"}) == OnRay("head:6379")
+def test_the_local_engine_is_open_already() -> None:
+    with open_engine("local", {"address": "auto"}) as engine:
+        assert engine == LOCAL
+        assert isinstance(engine, Engine)
 
 
 def test_without_ray_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert open_engine("local", {"address": None}) == LOCAL
-    with pytest.raises(LabError, match=r"engine is ray, which is not installed\. Run .*ray\[data\].* or choose"):
-        open_engine("ray", {"address": None})
+    with open_engine("local", {"address": None}) as engine:
+        assert engine == LOCAL
+    with (
+        pytest.raises(LabError, match=r"engine is ray, which is not installed\. Run .*ray\[data\].* or choose"),
+        open_engine("ray", {"address": None}),
+    ):
+        pass

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -21,16 +22,21 @@ from hiddenstates.encoding.shards import Work
 PATIENCE = 5
 """Seconds that the head of a cluster has to answer."""
 
+SETTINGS = b"\x04"
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + SETTINGS + bytes(5)
+"""Who speaks HTTP/2, as Ray does, answers this with a frame of settings, whose fourth byte is 4 (RFC 9113, 3.4)."""
+
 
 class ShardMaker:
     """One model, in a process of the cluster."""
 
     def __init__(self, source: Source, fingerprint: str, work: Work, threads: int) -> None:
-        torch.set_num_threads(threads)  # another number may round otherwise
-        self.source, self.fingerprint, self.work = source, fingerprint, work
+        self.source, self.fingerprint, self.work, self.threads = source, fingerprint, work, threads
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Make the shard that starts at the row; what is wrong with it comes back as a sentence, or as ""."""
+        # another number may round otherwise; OpenMP has one a thread, and Ray made this in another than it calls it in
+        torch.set_num_threads(self.threads)
         try:
             shard = self.work.shard(self.encoder, row["item"])
             if not shard.is_made():
@@ -47,55 +53,77 @@ class ShardMaker:
         return encoder
 
 
-def make_missing(encoder: Encoder, work: Work, starts: Sequence[int], address: str | None) -> None:
+class OnRay:
+    """As many shards at once as the cluster has room for. An engine while the block of `joined` lasts."""
+
+    def make(self, encoder: Encoder, work: Work) -> list[Path]:
+        """As `Engine.make`."""
+        paths, missing = [], []
+        for start in work.starts():
+            shard = work.shard(encoder, start)
+            paths.append(shard.path)
+            if not shard.is_made():
+                missing.append(start)
+        if missing:
+            _make(encoder, work, missing)
+        lost = next((path for path in paths if not path.exists()), None)
+        if lost:
+            raise LabError(f"{lost} is not here, though Ray made it. Choose a folder that all nodes share.")
+        return paths
+
+
+def _make(encoder: Encoder, work: Work, starts: Sequence[int]) -> None:
     """Make the shards that start at these rows. What dies with a node, Ray does again on another one."""
-    with _connected(address):
-        cpus, gpus, room = _room(encoder)
-        arguments = (encoder.source, encoder.fingerprint, work, torch.get_num_threads() if gpus else cpus)
-        pool = ActorPoolStrategy(size=min(room, len(starts)), max_tasks_in_flight_per_actor=1)
-        rows = ray.data.from_items(list(starts), override_num_blocks=len(starts))
-        maker: Any = ShardMaker  # a class will do, whatever the annotation of `map` says
-        made = rows.map(maker, fn_constructor_args=arguments, compute=pool, num_cpus=cpus, num_gpus=gpus)
-        try:
-            faults = [row["fault"] for row in made.take_all() if row["fault"]]
-        except RayError as error:
-            raise LabError(
-                f"states.engine ray: the cluster gave up ({type(error).__name__}). Run again: what is made stays."
-            ) from error
-        if faults:
-            raise LabError(faults[0])
+    cpus, gpus, room = _room(encoder)
+    arguments = (encoder.source, encoder.fingerprint, work, torch.get_num_threads() if gpus else cpus)
+    pool = ActorPoolStrategy(size=min(room, len(starts)), max_tasks_in_flight_per_actor=1)
+    rows = ray.data.from_items(list(starts), override_num_blocks=len(starts))
+    maker: Any = ShardMaker  # a class will do, whatever the annotation of `map` says
+    made = rows.map(maker, fn_constructor_args=arguments, compute=pool, num_cpus=cpus, num_gpus=gpus)
+    try:
+        faults = [row["fault"] for row in made.take_all() if row["fault"]]
+    except RayError as error:
+        raise LabError(
+            f"engine ray: the cluster gave up ({type(error).__name__}). Run again: what is made stays."
+        ) from error
+    if faults:
+        raise LabError(faults[0])
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """A cluster to work on, quietly. One that the caller is connected to already is left as it is."""
+def joined(address: str | None) -> Iterator[OnRay]:
+    """A cluster to work on, quietly. One that the caller is connected to already is left as it is.
+
+    address: host:port of its head, or "auto" on one of its nodes; None starts a Ray on this machine for the while
+    """
     if ray.is_initialized():
-        yield
+        yield OnRay()
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
-    _check_answers(address)
     here = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
     try:
+        _check_answers(address)
         ray.init(**here, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise LabError(f"states.ray.address {address}: no cluster there ({error}). Start one, or mend it.") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise LabError(
+            f"ray.address {address}: no cluster answers there ({error}). Start it, or mend the address."
+        ) from error
     try:
         _hush()
-        yield
+        yield OnRay()
     finally:
         ray.shutdown()
 
 
 def _check_answers(address: str | None) -> None:
-    """LabError where nobody listens: Ray itself would try for a minute."""
+    """OSError where nobody listens, or something else than a Ray: Ray itself would try for minutes."""
     host, _, port = (address or "").rpartition(":")
-    if port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), PATIENCE).close()
-        except OSError as error:
-            raise LabError(
-                f"states.ray.address {address}: nobody answers there ({error}). Start the cluster, or mend it."
-            ) from error
+    if not port.isdecimal():
+        return
+    with socket.create_connection((host, int(port)), PATIENCE) as head:
+        head.sendall(HELLO)
+        if head.recv(9)[3:4] != SETTINGS and "RAY_USE_TLS" not in os.environ:
+            raise ConnectionError("what listens is no Ray")
 
 
 def _hush() -> None:

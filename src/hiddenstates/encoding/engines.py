@@ -1,7 +1,8 @@
 """Who makes the shards: this process, or a Ray cluster. The work is the same, and so are the files."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -37,36 +38,18 @@ class Local:
 LOCAL = Local()
 
 
-@dataclass(frozen=True)
-class OnRay:
-    """As many shards at once as the cluster has room for.
+@contextmanager
+def open_engine(engine: Literal["local", "ray"], ray: Mapping[str, str | None]) -> Iterator[Engine]:
+    """The engine that params name, while the block lasts: a cluster is joined once, whatever work it then gets.
 
-    address: host:port of its head, or "auto" on one of its nodes; None starts a Ray on this machine for the while
+    ray: its settings, of which there is one, `address`; what it may be, `cluster.joined` says
     """
-
-    address: str | None
-
-    def make(self, encoder: Encoder, work: Work) -> list[Path]:
-        from hiddenstates.encoding.cluster import make_missing  # Ray is an extra, and its import takes a second
-
-        paths, missing = [], []
-        for start in work.starts():
-            shard = work.shard(encoder, start)
-            paths.append(shard.path)
-            if not shard.is_made():
-                missing.append(start)
-        if missing:
-            make_missing(encoder, work, missing, self.address)
-        lost = next((path for path in paths if not path.exists()), None)
-        if lost:
-            raise LabError(f"{lost} is not here, though Ray made it. Choose a folder that all nodes share.")
-        return paths
-
-
-def open_engine(engine: Literal["local", "ray"], ray: Mapping[str, str | None]) -> Engine:
-    """The engine that params name. ray: its settings, of which there is one, `address`."""
     if engine == "local":
-        return LOCAL
+        yield LOCAL
+        return
     if importlib.util.find_spec("ray") is None:
         raise LabError("The engine is ray, which is not installed. Run `pip install 'ray[data]'`, or choose local.")
-    return OnRay(ray["address"])
+    from hiddenstates.encoding.cluster import joined  # Ray is an extra, and its import takes a second
+
+    with joined(ray["address"]) as cluster:
+        yield cluster
