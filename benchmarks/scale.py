@@ -1,8 +1,9 @@
 """How time, memory and bytes grow with the corpus: encoding into shards, an index beyond memory, searching it.
 
-Each figure comes from a process of its own, two threads. Encoding: passages of the countries knowledge base, by
-all-MiniLM-L6-v2, shards of 8,192. Index and search: SYNTHETIC unit vectors of 384 dimensions around 1,000 centres,
-because a million passages take hours to encode. Run: python benchmarks/scale.py [--million] [--quick]
+Each figure comes from a process of its own, two threads. Encoding, by all-MiniLM-L6-v2 in shards of 8,192: passages of
+the countries knowledge base, from a dataset on disk; and, to see many shards, SYNTHETIC texts of some ten tokens.
+Index and search: SYNTHETIC unit vectors of 384 dimensions around 1,000 centres, because a million passages take hours
+to encode. Run: python benchmarks/scale.py [--million] [--quick]
 
 peak:    the most memory that the process held (ru_maxrss): what it wrote to and the pages of mapped files
 private: the most of it that was its own (RssAnon, asked every 20 ms): the rest is files, which the system may drop
@@ -28,6 +29,7 @@ import numpy as np  # noqa: E402
 MODEL, WIDTH = "sentence-transformers/all-MiniLM-L6-v2", 384
 SHARD, CENTRES, QUERIES, DEPTH = 8192, 1_000, 1_000, 10
 FACTORIES = {"IVF": "IVF{cells},Flat nprobe=16", "Flat": "Flat", "PQ": "PQ{pairs}x4fs,RFlat k_factor_rf=4"}
+TEXTS = ("passages", "short")
 GOAL = 2e9
 Numbers = dict[str, float]
 
@@ -56,25 +58,37 @@ def synthesize(n: int, folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({"shards": names}), encoding="utf-8")
 
 
-def encode(n: int, folder: Path) -> Numbers:
+def write(kind: str, n: int, folder: Path) -> Numbers:
+    """A dataset on disk of n passages, drawn from those of the countries; of short ones only a title, numbered."""
+    from hiddenstates.core.data import PASSAGE_COLUMNS, table
+    from hiddenstates.core.params import Countries
+    from hiddenstates.corpora.countries.world import read_world
+
+    rows = read_world(Countries(cities=30_000)).passages
+    order = np.random.default_rng(0).permutation(len(rows))
+    if kind == "short":
+        drawn = [{"id": f"p{i}", "title": f"{i} {rows[order[i % len(rows)]]['title']}"} for i in range(n)]
+    else:
+        drawn = [rows[i] for i in order[:n]]
+    table(drawn, PASSAGE_COLUMNS).save_to_disk(folder / f"{kind}-{n}")
+    return {"rows": len(drawn)}
+
+
+def encode(kind: str, n: int, folder: Path) -> Numbers:
     """Seconds of encoding n passages; loading the model is not counted."""
     import torch
 
-    from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
-    from hiddenstates.core.params import Countries
+    from hiddenstates.core.data import KnowledgeBase, open_dataset
     from hiddenstates.core.strategy import DEFAULT
-    from hiddenstates.corpora.countries.world import read_world
     from hiddenstates.encoding.encoder import load_encoder
     from hiddenstates.encoding.sharded import encode_sharded
 
     torch.set_num_threads(THREADS)
-    rows = read_world(Countries(cities=30_000)).passages
-    chosen = np.random.default_rng(0).permutation(len(rows))[:n]
-    kb = KnowledgeBase(table([rows[i] for i in chosen], PASSAGE_COLUMNS), folder, "countries")
-    encoder = load_encoder(MODEL)
+    kb = KnowledgeBase(open_dataset(str(folder / f"{kind}-{n}"), None, None), folder, "countries")
+    encoder, shards = load_encoder(MODEL), folder / f"encoded-{kind}-{n}"
     start = perf_counter()
-    encode_sharded(encoder, kb, DEFAULT, folder / f"encoded-{n}", size=SHARD)
-    return {"seconds": perf_counter() - start, "bytes": size(folder / f"encoded-{n}")}
+    encode_sharded(encoder, kb, DEFAULT, shards, size=SHARD)
+    return {"seconds": perf_counter() - start, "bytes": size(shards)}
 
 
 def build(kind: str, n: int, folder: Path) -> Numbers:
@@ -105,7 +119,9 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-WORK: dict[str, Callable[[int, Path], Numbers]] = {"encode": encode}
+WORK: dict[str, Callable[[int, Path], Numbers]] = {}
+for kind in TEXTS:
+    WORK |= {f"write {kind}": partial(write, kind), f"encode {kind}": partial(encode, kind)}
 for kind in FACTORIES:
     WORK |= {f"build {kind}": partial(build, kind), f"search {kind}": partial(search, kind)}
 
@@ -145,7 +161,7 @@ def table(work: str, sizes: list[int], folder: Path) -> dict[int, Numbers]:
     found: dict[int, Numbers] = {}
     for n in sizes:
         told = found[n] = measured(work, n, folder)
-        line = f"{work:12} {n:>9,} {told['seconds']:9.3f} s  {told['bytes'] / 1e6:9.1f} MB on disk"
+        line = f"{work:15} {n:>9,} {told['seconds']:9.3f} s  {told['bytes'] / 1e6:9.1f} MB on disk"
         line += f"  peak {told['peak'] / 1e6:6.0f} MB, private {told['private'] / 1e6:6.0f} MB"
         print(line + (f", opened in {told['opening']:.2f} s" if "opening" in told else ""), flush=True)
     small, large = sizes[-2:]
@@ -159,7 +175,11 @@ def table(work: str, sizes: list[int], folder: Path) -> dict[int, Numbers]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--million", action="store_true", help="encode 20,000, index a million, too: 7 GB of disk")
+    parser.add_argument(
+        "--million",
+        action="store_true",
+        help="and up to 30,000 passages, 100,000 short texts, a million vectors: 7 GB",
+    )
     parser.add_argument("--quick", action="store_true", help="a few hundred of each: does it still run?")
     parser.add_argument("--parts", default="encode,IVF,Flat,PQ", help="which of these")
     parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
@@ -169,16 +189,19 @@ def main() -> None:
     if options.work:
         print("\n" + json.dumps(WORK[options.work](options.size, options.folder)))
         return
-    encoded = [50, 100] if options.quick else [1_000, 10_000, *[20_000] * options.million]
+    encoded = [50, 100] if options.quick else [1_000, 10_000, *[30_000] * options.million]
+    short = [50, 100] if options.quick else [10_000, 100_000] if options.million else [10_000, 20_000]
     indexed = [200, 400] if options.quick else [1_000, 10_000, 100_000, *[1_000_000] * options.million]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if "encode" in options.parts:
-            peak = table("encode", encoded, folder)[encoded[-1]]["peak"]
-            print(f"encode: peak memory {peak / 1e6:.0f} MB / goal {GOAL / 1e6:.0f} MB, ratio {peak / GOAL:.2f}")
+        for kind, sizes in zip(TEXTS, [encoded, short], strict=True) if "encode" in options.parts else []:
+            for n in sizes:
+                measured(f"write {kind}", n, folder)
+            peak = table(f"encode {kind}", sizes, folder)[sizes[-1]]["peak"]
+            print(f"encode {kind}: peak {peak / 1e6:.0f} MB / goal {GOAL / 1e6:.0f} MB, ratio {peak / GOAL:.2f}")
         for n in indexed if options.parts != "encode" else []:
             synthesize(n, folder / f"{n}")
-        for work in list(WORK)[1:]:
+        for work in [name for name in WORK if name.startswith(("build", "search"))]:
             if work.split()[1] in options.parts.split(","):
                 table(work, indexed, folder)
 

@@ -63,6 +63,7 @@ def train_clip(pairs: Pairs, params: Pretrain, progress: Progress) -> Checkpoint
     untrained = make_clip(params, pairs.tokenizer)
     trained = deepcopy(untrained)
     losses = train(trained, pairs.course(params), progress)
+    pairs.tokenizer([""], padding=True)  # its file says how it was last called, and a run that goes on may not call it
     return Checkpoints("clip", untrained, trained, pairs.tokenizer, losses, params.clip.rate, {})
 
 

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from hiddenstates.core.threads import one_thread
 from hiddenstates.corpora.sentence import Sentence
 from hiddenstates.tagging.features import Feature, Weights, combined, learn_mix
 from hiddenstates.tagging.scores import Counts, count, f1
@@ -65,7 +66,7 @@ def train_taggers(
 ) -> dict[str, Tagger]:
     """A tagger for each feature, by the feature's name; two at a time, as one probe is too small to share out."""
     # the limit of OpenMP is each thread's own, that of BLAS the whole process's
-    with threadpool_limits(1), ThreadPoolExecutor(WORKERS, initializer=threadpool_limits, initargs=(1,)) as pool:
+    with one_thread(), ThreadPoolExecutor(WORKERS, initializer=threadpool_limits, initargs=(1,)) as pool:
         made = pool.map(lambda feature: train_tagger(task, feature, penalties, seed), features)
         named = zip(map(str, features), made, strict=True)
         return dict(tqdm(named, total=len(features), unit="probe", desc="probe", leave=False))
