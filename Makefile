@@ -24,10 +24,13 @@ help:
 	@echo "make lint    mend the style of code and strip the notebooks' outputs"
 	@echo "make lock    pin the dependencies of pyproject.toml anew"
 
-# A dvc that is killed as it writes leaves its lock empty, or dvc.lock cut short, and no other would start.
+# A dvc that is killed as it writes leaves its lock empty, or dvc.lock cut short, and no other would start. Of a merge
+# conflict dvc tells itself: both records stay.
 repro: .venv/.ready
 	@if [ -d .dvc/tmp ]; then find .dvc/tmp -name rwlock -size 0 -delete; fi
-	@if $(BIN)/dvc stage list 2>&1 | grep -q "dvc\.lock"; then git checkout -q -- dvc.lock 2> /dev/null || rm dvc.lock; fi
+	@if $(BIN)/dvc stage list 2>&1 | grep "dvc\.lock" | grep -qv "merge conflict"; then \
+	    echo "dvc.lock was cut short: the last one in git is taken, or none."; \
+	    git checkout -q -- dvc.lock 2> /dev/null || rm dvc.lock; fi
 	$(BIN)/dvc repro
 	@$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --no-input --stdout out/compare/notebook.ipynb \
 	    | sed -n '/^## Verdict/,$$p'

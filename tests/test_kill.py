@@ -72,6 +72,18 @@ def test_make_repro_then_goes_through(pipeline: Pipeline, undisturbed: tuple[Fil
     assert [path.name for path in pipeline.out.iterdir()] == ["corpus"]
 
 
+def test_make_repro_leaves_a_merge_conflict_to_whoever_merges(pipeline: Pipeline) -> None:
+    lock = pipeline.folder / "dvc.lock"
+    before = lock.read_text("utf-8")
+    conflict = f"<<<<<<< HEAD\n{before}=======\n{before}>>>>>>> theirs\n"
+    lock.write_text(conflict, "utf-8")
+    made = subprocess.run(MAKE_REPRO, cwd=pipeline.folder, capture_output=True, text=True)
+    after = lock.read_text("utf-8")
+    lock.write_text(before, "utf-8")
+    assert (made.returncode != 0, after) == (True, conflict)
+    assert "possible merge conflicts" in made.stderr
+
+
 @every_moment
 def test_a_killed_run_leaves_the_former_results_or_the_new_ones(
     moment: int, pipeline: Pipeline, undisturbed: tuple[Files, float]
