@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -10,10 +11,17 @@ from hiddenstates.core.threads import one_thread
 
 @pytest.fixture(autouse=True)
 def three_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
+    before = threads()
     torch.set_num_threads(3)
+    faiss.omp_set_num_threads(3)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(before[0])
+    faiss.omp_set_num_threads(before[1])
+
+
+def threads() -> tuple[int, int]:
+    """Of torch and of faiss."""
+    return torch.get_num_threads(), faiss.omp_get_max_threads()
 
 
 def blas_threads() -> set[int]:
@@ -21,20 +29,20 @@ def blas_threads() -> set[int]:
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
-def test_torch_and_blas_compute_on_one_thread_meanwhile() -> None:
+def test_torch_blas_and_faiss_compute_on_one_thread_meanwhile() -> None:
     before = blas_threads()
     with one_thread():
-        assert (torch.get_num_threads(), blas_threads()) == (1, {1})
-    assert (torch.get_num_threads(), blas_threads()) == (3, before)
+        assert (threads(), blas_threads()) == ((1, 1), {1})
+    assert (threads(), blas_threads()) == ((3, 3), before)
 
 
 def test_the_threads_come_back_after_an_error() -> None:
     @one_thread()
     def fails() -> None:
-        assert torch.get_num_threads() == 1
+        assert threads() == (1, 1)
         raise ValueError
 
     for _ in range(2):  # a decorated function can be called again
         with pytest.raises(ValueError):
             fails()
-        assert torch.get_num_threads() == 3
+        assert threads() == (3, 3)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch and BLAS compute on one thread meanwhile, for the caller; also as a decorator, `@one_thread()`."""
+    """torch, BLAS and faiss compute on one thread meanwhile, for the caller; also as a decorator, `@one_thread()`."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

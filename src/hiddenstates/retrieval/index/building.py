@@ -1,7 +1,5 @@
 """Indexes built, and added to, the same each time."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import faiss
@@ -10,6 +8,7 @@ from jaxtyping import Float32, Int64
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric, scales
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
@@ -45,7 +44,7 @@ def build_index(
     check_vectors(embeddings, unit=metric == "cosine" and not scales(factory))
     rows = None if kb is None else _pins(row_hashes(kb), embeddings.ids)
     made = filled(factory, *embeddings.vectors.shape)
-    with one_thread():
+    with one_thread():  # some graphs (NSG) that several threads build at once come out another each time
         index = trained(_sample(embeddings.vectors, seed), made, METRICS[metric])
         index.add(embeddings.vectors)
     return IndexBundle(index, list(embeddings.ids), embeddings.strategy, embeddings.fingerprint, metric, made, rows)
@@ -96,17 +95,6 @@ def filled(factory: str, n: int, width: int) -> str:
         raise LabError(
             f"index.factories: {factory!r}: braces that are not understood. {{cells}} and {{pairs}} may stand in it."
         ) from error
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A graph that several threads build at once comes out another each time."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
 
 
 def trained(sample: Float32[np.ndarray, "chosen width"], factory: str, metric: int) -> Any:

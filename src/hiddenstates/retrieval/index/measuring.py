@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hiddenstates.core.relevance import Run
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.retrieval.index.building import added, build_index, one_thread
+from hiddenstates.retrieval.index.building import added, build_index
 from hiddenstates.retrieval.index.bundle import IndexBundle
 
 SINGLES = 200
