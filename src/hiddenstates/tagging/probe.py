@@ -12,7 +12,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from hiddenstates.core.threads import one_thread
@@ -65,8 +64,7 @@ def train_taggers(
     task: TokenTask, features: Sequence[Feature], penalties: Sequence[float], seed: int
 ) -> dict[str, Tagger]:
     """A tagger for each feature, by the feature's name; two at a time, as one probe is too small to share out."""
-    # the limit of OpenMP is each thread's own, that of BLAS the whole process's
-    with one_thread(), ThreadPoolExecutor(WORKERS, initializer=threadpool_limits, initargs=(1,)) as pool:
+    with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         made = pool.map(lambda feature: train_tagger(task, feature, penalties, seed), features)
         named = zip(map(str, features), made, strict=True)
         return dict(tqdm(named, total=len(features), unit="probe", desc="probe", leave=False))
