@@ -67,10 +67,10 @@ def tied(clip: Clip) -> Clip:
     sizes = {(c.num_hidden_layers, c.hidden_size, c.intermediate_size) for c in configs}
     if len(sizes) > 1:
         raise LabError("clip: towers of different depth or width cannot be tied. Choose one of equal towers.")
-    tower = deepcopy(clip.vision.model)
-    for name, module in clip.text.model.encoder.layers.named_modules():
-        if hasattr(module, "weight"):
-            tower.encoder.layers.set_submodule(name, module)
+    ours, theirs = (encoder.model.encoder.layers for encoder in (clip.vision, clip.text))
+    weighing = {name: module for name, module in theirs.named_modules() if hasattr(module, "weight")}
+    # a copy in which the text's own modules stand for the image's; what oneDNN has laid out cannot be copied
+    tower = deepcopy(clip.vision.model, {id(ours.get_submodule(name)): module for name, module in weighing.items()})
     mark = f"{clip.vision.fingerprint}+tied"
     return replace(clip, vision=replace(clip.vision, model=tower, fingerprint=mark, source=None))
 

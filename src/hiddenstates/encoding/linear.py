@@ -30,9 +30,6 @@ class CastLinear(nn.Module):
     def forward(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
         return self._multiply(x.to(self.dtype)).to(x.dtype)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CastLinear":
-        return self  # nothing changes it, and oneDNN's layout cannot be copied
-
     def _multiply(self, x: Float[Tensor, "... d_in"]) -> Float[Tensor, "... d_out"]:
         return nn.functional.linear(x, self.weight, self.bias)
 
