@@ -9,9 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
-import torch
-
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.threads import one_thread
 
 Result = TypeVar("Result")
 
@@ -24,7 +23,7 @@ def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any,
     however that ends.
     """
     try:
-        with ProcessPoolExecutor(len(arguments), get_context("spawn"), _settle) as pool:
+        with ProcessPoolExecutor(len(arguments), get_context("spawn"), _watch_the_caller) as pool:
             # as plain bytes: torch would pass tensors on as open files, one each, that end with their process
             running = [pool.submit(_call, pickle.dumps((function, some))) for some in arguments]
             return [pickle.loads(one.result()) for one in running]
@@ -35,8 +34,7 @@ def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any,
         ) from None
 
 
-def _settle() -> None:
-    torch.set_num_threads(1)
+def _watch_the_caller() -> None:
     threading.Thread(target=_end_with_the_caller, daemon=True).start()
 
 
@@ -46,6 +44,7 @@ def _end_with_the_caller() -> None:
         os._exit(1)  # not to train on beside the run that takes this one's place
 
 
+@one_thread()
 def _call(pickled: bytes) -> bytes:
     function, arguments = pickle.loads(pickled)
     return pickle.dumps(function(*arguments))
