@@ -169,7 +169,3 @@ def test_an_address_where_no_ray_answers_is_refused_soon(
         said = rf"ray\.address {address}: no cluster answers there \(.*{reason}.*\)\. Start it, or mend the address"
         with pytest.raises(LabError, match=said), open_engine("ray", {"address": address}):
             pass
-
-
-def test_a_ray_answers(cluster: Cluster) -> None:
-    cluster_module._check_answers(cluster.address)
