@@ -18,6 +18,7 @@ from hiddenstates.pretrain import evaluation, summary
 from hiddenstates.pretrain.experiment import Experiment, run_experiment
 from hiddenstates.pretrain.knowledge import read_knowledge
 from hiddenstates.pretrain.progress import Progress
+from hiddenstates.pretrain.views import image_processor
 
 PARAMS = Pretrain(
     countries=40,
@@ -103,6 +104,15 @@ def test_a_second_run_and_a_resumed_one_give_the_same_bytes(folder: Path, tmp_pa
     for name in FOLDERS:
         weights = [(models / name / "model.safetensors").read_bytes() for models in (folder, tmp_path / "again")]
         assert weights[0] == weights[1], name
+
+
+def test_a_tokenizer_is_saved_the_same_however_it_was_called(
+    folder: Path, experiment: Experiment, tmp_path: Path
+) -> None:
+    clip, name = experiment.clip, "clip/trained/tokenizer.json"
+    clip.tokenizer(["of Bern"], padding="max_length", truncation=True, max_length=5)
+    clip.save(tmp_path, image_processor(PARAMS))
+    assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_the_rate_is_the_best_on_dev_of_those_tried_alike(experiment: Experiment) -> None:

@@ -49,6 +49,8 @@ class Checkpoints:
 
         vision: what makes the boxes of a model that reads them; it goes into their subfolder `vision`
         """
+        self.tokenizer.backend_tokenizer.no_padding()  # else its file says how it was last called
+        self.tokenizer.backend_tokenizer.no_truncation()
         for state, model in self.states.items():
             into = folder / self.name / state
             model.save_pretrained(into)
@@ -63,7 +65,6 @@ def train_clip(pairs: Pairs, params: Pretrain, progress: Progress) -> Checkpoint
     untrained = make_clip(params, pairs.tokenizer)
     trained = deepcopy(untrained)
     losses = train(trained, pairs.course(params), progress)
-    pairs.tokenizer([""], padding=True)  # its file says how it was last called, and a run that goes on may not call it
     return Checkpoints("clip", untrained, trained, pairs.tokenizer, losses, params.clip.rate, {})
 
 
