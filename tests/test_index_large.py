@@ -182,6 +182,18 @@ def test_on_a_full_disk_there_is_one_error_and_the_next_build_goes_on(
     assert list(tmp_path.glob(".*")) == []
 
 
+def test_a_spoilt_part_can_be_given_up(tmp_path: Path) -> None:
+    shards = sharded(tmp_path / "e")
+    with no_file_above(6_000), pytest.raises(LabError):
+        build_large(shards, tmp_path / "index", "IVF4,Flat")
+    (parts,) = tmp_path.glob(".*")
+    (parts / PARTS[1]).write_bytes(b"")
+    with pytest.raises(LabError, match=r"part-00001\.faiss.*where there is room, remove the \.parts folder"):
+        build_large(shards, tmp_path / "index", "IVF4,Flat")
+    shutil.rmtree(parts)
+    assert build_large(shards, tmp_path / "index", "IVF4,Flat").search(QUERIES, 1)
+
+
 def test_without_room_nothing_is_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """faiss would be ended by the system: it joins through mapped memory."""
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=16_000))

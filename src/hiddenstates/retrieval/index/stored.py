@@ -70,7 +70,8 @@ def writing(folder: Path) -> Iterator[None]:
         there = next(path for path in folder.parents if path.exists())
         free = f"{shutil.disk_usage(there).free / 1e6:,.3f} MB are free"
         raise LabError(
-            f"{folder}: the index cannot be written there ({reason}; {free}). Free some, or choose another folder."
+            f"{folder}: the index cannot be written there ({reason}; {free}). Free some, or choose another folder; "
+            "where there is room, remove the .parts folder, if there is one, and build again."
         ) from error
 
 
