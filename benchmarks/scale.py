@@ -93,7 +93,7 @@ def encode(kind: str, n: int, folder: Path) -> Numbers:
 
 def build(kind: str, n: int, folder: Path) -> Numbers:
     """Seconds of building the index, from shards on disk to an index that was opened."""
-    from hiddenstates.retrieval.index import build_large
+    from hiddenstates.retrieval.index.large import build_large
 
     start = perf_counter()
     build_large(folder / f"{n}", folder / f"{kind}-{n}", FACTORIES[kind])

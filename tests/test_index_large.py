@@ -15,7 +15,8 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.sharded import MANIFEST
 from hiddenstates.encoding.shards import save_embeddings
-from hiddenstates.retrieval.index import IndexBundle, added, agreement, build_index, build_large, building, large
+from hiddenstates.retrieval.index import IndexBundle, added, agreement, build_index, building, large
+from hiddenstates.retrieval.index.large import build_large
 
 MERGED = ["IVF{cells},Flat nprobe=7", "IVF14,SQ8 nprobe=7", "IVF14,PQ4x4 nprobe=7", "L2norm,IVF14,Flat nprobe=3"]
 IN_PARTS = ["Flat", "SQ8", "L2norm,Flat"]

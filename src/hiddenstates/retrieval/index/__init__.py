@@ -1,8 +1,10 @@
-"""FAISS indexes that know what their vectors are. The one door to faiss."""
+"""FAISS indexes that know what their vectors are. The one door to faiss.
+
+Those beyond memory are built by `large.build_large`, imported by itself: it takes transformers along, two seconds.
+"""
 
 from hiddenstates.retrieval.index.building import added, build_index, missing
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
-from hiddenstates.retrieval.index.large import build_large
 from hiddenstates.retrieval.index.measuring import agreement, candidates, grown, qualities, recommended, speeds, split
 
 __all__ = [
@@ -11,7 +13,6 @@ __all__ = [
     "added",
     "agreement",
     "build_index",
-    "build_large",
     "candidates",
     "grown",
     "missing",
