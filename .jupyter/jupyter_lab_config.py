@@ -1,6 +1,12 @@
 """JupyterLab as `make lab` starts it: this machine only, with its token, the notebooks first, no call home."""
 
+import os
 from pathlib import Path
+
+from hiddenstates.run import ENVIRONMENT
+
+# Kernels inherit it, as those of the pipeline do: threads that wait must not spin for ever where others use the cores.
+os.environ.setdefault("GOMP_SPINCOUNT", ENVIRONMENT["GOMP_SPINCOUNT"])
 
 c = get_config()
 
