@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from hiddenstates.retrieval import gram
 from hiddenstates.retrieval.exact import TIE
 from hiddenstates.retrieval.gram import Pairs, subset_cosines, subset_ranks
-from hiddenstates.retrieval.walk import CHUNK, LANES, subset_sums
+from hiddenstates.retrieval.subsets import LANES, subset_sums
+from hiddenstates.retrieval.walk import CHUNK
 
 N_LAYERS, N_QUERIES, N_PASSAGES, WIDTH = 4, CHUNK + 5, 3 * LANES + 11, 12
 Corpus = tuple[np.ndarray, np.ndarray, Pairs]

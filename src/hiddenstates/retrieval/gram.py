@@ -16,24 +16,28 @@ tied: they count as found before it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from hiddenstates.retrieval.exact import TIE, count_judged, resolve
-from hiddenstates.retrieval.walk import count_above, excess_lengths, subset_sums
+from hiddenstates.retrieval.subsets import bounds, excess_lengths, judged_scores, subset_sums
+from hiddenstates.retrieval.walk import count_above
 
 COMBINES = ("sum", "concat")
-BLOCK_BYTES = 512e6  # of inner products held at a time
-CAPACITY = 1 << 12  # near ties of a query that there is room for at first
-ROUNDING = 16 * 2.0**-24  # bound of float32's error, relative to the product of the lengths
+BLOCK_BYTES = 1e9  # of inner products held at a time
+CAPACITY = 1 << 14  # near ties of a query that there is room for at first
 
 Queries = Float32[np.ndarray, "layer query d_model"]
 Passages = Float32[np.ndarray, "layer passage d_model"]
 States = Float32[np.ndarray, "layer item d_model"]
-Sums = Float64[np.ndarray, "combine subset item"]
-Strategies = Float32[np.ndarray, "pair strategy"]
+Products = Float32[np.ndarray, "product query passage"]
+Grams = Float64[np.ndarray, "layer layer item"]
+Exact = Float64[np.ndarray, "pair strategy"]
+Bounds = Float32[np.ndarray, "pair strategy"]
+Above = Int32[np.ndarray, "pair strategy"]
+Cosines = Float64[np.ndarray, "combine subset pair"]
 Ranks = Int32[np.ndarray, "combine subset pair"]
 
 
@@ -60,22 +64,27 @@ def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs) -> Ranks:
     1 is best. Ties come first, but for passages that are judged at least as relevant. Under layers whose vectors are
     the same for every passage all are tied, and every rank is the last. Set 0 is empty: its ranks are 0.
     """
+    if len(queries) == 1:  # the walk takes layers 0 and 1 together: a second one, of zeros, that nobody sees
+        queries, passages = (np.concatenate([states, np.zeros_like(states)]) for states in (queries, passages))
+        return subset_ranks(queries, passages, pairs)[:, :2]
     searched = _Searched.of(passages)
-    ranks = np.zeros((2, 1 << len(queries), len(pairs.query)), dtype=np.int32)
+    ranks = np.empty((len(pairs.query), len(searched.typical)), dtype=np.int32)
+    products = np.empty(0, dtype=np.float32)
     done = 0
     for first, last in _blocks(queries.shape[1], len(queries), passages.shape[1]):
         block, asked = pairs.of(first, last), np.ascontiguousarray(queries[:, first:last])
-        ranks[:, :, done : done + len(block.query)] = _block_ranks(asked, searched, block)
+        products = _products(asked, searched.centred, products)
+        ranks[done : done + len(block.query)] = 1 + _above(asked, searched, products, block)
         done += len(block.query)
     ranks[:, searched.hopeless] = passages.shape[1]
-    ranks[:, 0] = 0
-    return ranks
+    ranks[:, :2] = 0
+    return _by_combine(ranks)
 
 
-def subset_cosines(queries: Queries, passages: Passages, pairs: Pairs) -> Sums:
+def subset_cosines(queries: Queries, passages: Passages, pairs: Pairs) -> Cosines:
     """The cosine of each pair for each combine and each set of layers, in float64; 0 where a vector is zero."""
-    own = _lengths(_gram(queries[:, pairs.query]))
-    return _pair_scores(queries, passages, pairs) / own
+    exact, lengths = _judged(queries, passages, pairs)
+    return _by_combine(exact / lengths)
 
 
 @dataclass(frozen=True)
@@ -83,18 +92,18 @@ class _Searched:
     """Passages made ready for the walk.
 
     centred:  without their layer's mean; means: those means
-    typical:  a typical length, for each combine and set
+    typical:  a typical length, for each strategy
     excess:   each length less the typical one; largest: in absolute value, the largest of them
     spread:   the largest centred length of each layer
-    hopeless: sets of layers, the empty one too, whose vectors are the same for every passage
+    hopeless: strategies, those of the empty set too, whose vectors are the same for every passage
     """
 
     states: Passages
     centred: Passages
     means: Float64[np.ndarray, "layer d_model"]
-    typical: Float64[np.ndarray, "combine subset"]
+    typical: Float64[np.ndarray, " strategy"]
     excess: Float32[np.ndarray, "block strategy lane"]
-    largest: Float64[np.ndarray, "combine subset"]
+    largest: Float64[np.ndarray, " strategy"]
     spread: Float64[np.ndarray, " layer"]
     hopeless: Int64[np.ndarray, " hopeless"]
 
@@ -103,11 +112,13 @@ class _Searched:
         means = states.mean(1, dtype=np.float64)
         centred = (states - means[:, None]).astype(np.float32)
         gram = _gram(states)
-        typical = _lengths(gram.mean(2, keepdims=True))[:, :, 0]
-        excess = excess_lengths(gram, typical.T.ravel())
-        largest = np.maximum(excess.max((0, 2)), -excess.min((0, 2))).reshape(-1, 2).T.astype(np.float64)
+        squares = subset_sums(gram.mean(2, keepdims=True)).T.ravel()
+        typical = np.sqrt(np.where(squares > 0, squares, 1.0))
+        excess = excess_lengths(gram, typical)
+        largest = np.maximum(excess.max((0, 2)), -excess.min((0, 2))).astype(np.float64)
         spread = np.linalg.norm(centred, axis=2).max(1).astype(np.float64)
-        hopeless = _within(np.ptp(states, axis=1).max(-1) == 0)
+        constant = _within(np.ptp(states, axis=1).max(-1) == 0)
+        hopeless = (constant[:, None] << 1 | np.arange(2)).ravel()
         return cls(states, centred, means, typical, excess, largest, spread, hopeless)
 
 
@@ -119,40 +130,58 @@ def _blocks(n_queries: int, n_layers: int, n_passages: int) -> Iterator[tuple[in
     return pairwise(edges)
 
 
-def _block_ranks(queries: Queries, searched: _Searched, pairs: Pairs) -> Ranks:
+def _products(queries: Queries, passages: Passages, memory: Float32[np.ndarray, "..."]) -> Products:
+    """<q_i, p_i> for each layer, then <q_i + q_j, p_i + p_j> = D_i + D_j + T_ij for i < j: half of what T needs.
+
+    memory: that of an earlier block, used again where it is large enough; new memory costs a fifth of the time
+    """
+    both = list(combinations(range(len(queries)), 2))
+    shape = (len(queries) + len(both), queries.shape[1], passages.shape[1])
+    size = int(np.prod(shape))
+    products = (memory.reshape(-1) if memory.size >= size else np.empty(size, dtype=np.float32))[:size].reshape(shape)
+    for i in range(len(queries)):
+        np.matmul(queries[i], passages[i].T, out=products[i])
+    added = np.empty_like(passages[0])
+    for row, (i, j) in enumerate(both, len(queries)):
+        np.matmul(queries[i] + queries[j], np.add(passages[i], passages[j], out=added).T, out=products[row])
+    return products
+
+
+def _above(queries: Queries, searched: _Searched, products: Products, pairs: Pairs) -> Above:
+    """How many passages are above each judged one, of those of one block of queries."""
     offsets = np.searchsorted(pairs.query, np.arange(queries.shape[1] + 1))
-    exact = _pair_scores(queries, searched.states, pairs)
-    products, bounds = _products(queries, searched.centred), _bounds(queries, searched, exact, pairs.query)
+    exact, lengths = _judged(queries, searched.states, pairs)
+    limits = _limits(queries, searched, exact, pairs.query)
     capacity = CAPACITY
     while True:
-        above, near, found = count_above(products, searched.excess, *bounds, pairs.passage, offsets, capacity)
+        above, near, found = count_above(products, searched.excess, *limits, pairs.passage, offsets, capacity)
         if found.max(initial=0) <= capacity:
             break
         capacity = int(found.max())
-    ties = np.ascontiguousarray(TIE * _lengths(_gram(queries))[:, :, pairs.query])
+    ties = TIE * lengths
     resolve(above, near, found, queries, searched.states, exact, ties)
     count_judged(above, exact, ties, pairs.query, pairs.grade, offsets)
-    return np.ascontiguousarray(above.reshape(exact.T.shape).T + 1)
+    return above
 
 
-def _bounds(
-    queries: Queries, searched: _Searched, exact: Sums, query_of: Int64[np.ndarray, " pair"]
-) -> tuple[Strategies, Strategies, Strategies]:
-    """In the walk's terms: each judged passage's score, and the margins from which others are perhaps, surely above."""
+def _judged(queries: Queries, passages: Passages, pairs: Pairs) -> tuple[Exact, Exact]:
+    """The exact scores of the judged pairs, and the lengths of their queries, in float64."""
+    answers = passages[:, pairs.passage]
+    products = _gram(queries[:, pairs.query], answers)
+    return judged_scores(products, _gram(answers), np.take(_gram(queries), pairs.query, axis=2))
+
+
+def _limits(
+    queries: Queries, searched: _Searched, exact: Exact, query_of: Int64[np.ndarray, " pair"]
+) -> tuple[Bounds, Bounds, Bounds]:
+    """In the walk's terms: each judged passage's score, the product that it stands for, and the error of that."""
     wide = queries.astype(np.float64)
-    constant = subset_sums(np.einsum("iqd,jd->ijq", wide, searched.means))[:, :, query_of]
-    lengths = np.linalg.norm(wide, axis=2)
-    error = ROUNDING * subset_sums(np.einsum("iq,j->ijq", lengths, searched.spread))[:, :, query_of]
-    wanted = exact * searched.typical[:, :, None] - constant
-    error += 2.0**-22 * (np.abs(wanted) + np.abs(exact) * searched.largest[:, :, None])
+    means = (wide @ searched.means.T).transpose(0, 2, 1)
+    sizes = np.linalg.norm(wide, axis=2)[:, None] * searched.spread[:, None]
+    of_pairs = (np.take(matrix, query_of, axis=2) for matrix in (means, sizes))
+    slope, wanted, error = bounds(exact, searched.typical, searched.largest, *of_pairs)
     wanted[:, searched.hopeless] = np.inf  # all tied: nothing to find out, and everything would be near
-    return _by_pair(exact), _by_pair(wanted - error), _by_pair(wanted + error)
-
-
-def _by_pair(sums: Sums) -> Strategies:
-    """In the order in which the walk reads them."""
-    n_pairs, n_subsets, n_combines = sums.T.shape
-    return sums.T.astype(np.float32, order="C").reshape(n_pairs, n_subsets * n_combines)
+    return slope, wanted, error
 
 
 def _within(layers: Bool[np.ndarray, " layer"]) -> Int64[np.ndarray, " allowed"]:
@@ -162,7 +191,7 @@ def _within(layers: Bool[np.ndarray, " layer"]) -> Int64[np.ndarray, " allowed"]
     return subsets[subsets & ~allowed == 0]
 
 
-def _gram(left: States, right: States | None = None) -> Float64[np.ndarray, "layer layer item"]:
+def _gram(left: States, right: States | None = None) -> Grams:
     """The inner products of each item's states with one another, or of two rows of items, in float64."""
     right = left if right is None else right
     products = np.empty((left.shape[1], len(left), len(right)))
@@ -173,25 +202,6 @@ def _gram(left: States, right: States | None = None) -> Float64[np.ndarray, "lay
     return np.ascontiguousarray(products.transpose(1, 2, 0))
 
 
-def _lengths(gram: Float64[np.ndarray, "layer layer item"]) -> Sums:
-    """Of each item's vector under each set; 1 where it is the zero vector, whose score is 0."""
-    squares = subset_sums(gram)
-    return np.sqrt(np.where(squares > 0, squares, 1.0))
-
-
-def _pair_scores(queries: Queries, passages: Passages, pairs: Pairs) -> Sums:
-    """The exact scores of the judged pairs, in float64."""
-    answers = passages[:, pairs.passage]
-    return subset_sums(_gram(queries[:, pairs.query], answers)) / _lengths(_gram(answers))
-
-
-def _products(queries: Queries, passages: Passages) -> Float32[np.ndarray, "product query passage"]:
-    """<q_i, p_i> for each layer, then <q_i + q_j, p_i + p_j> = D_i + D_j + T_ij for i < j: half of what T needs."""
-    n_layers = len(queries)
-    both = [(i, j) for i in range(n_layers) for j in range(i + 1, n_layers)]
-    products = np.empty((n_layers + len(both), queries.shape[1], passages.shape[1]), dtype=np.float32)
-    for i in range(n_layers):
-        np.matmul(queries[i], passages[i].T, out=products[i])
-    for row, (i, j) in enumerate(both, n_layers):
-        np.matmul(queries[i] + queries[j], (passages[i] + passages[j]).T, out=products[row])
-    return products
+def _by_combine(table: np.ndarray) -> np.ndarray:
+    """[pair, strategy] -> [combine, subset, pair], a view."""
+    return table.reshape(len(table), -1, 2).T

@@ -1,97 +1,52 @@
-"""The compiled walk over all sets of hidden states. Sets are bit masks; a strategy is `set << 1 | combine`.
+"""The compiled walk over all sets of hidden states: how many passages are above each judged one, under each.
 
-Counted upwards, a set's parent (itself without its lowest layer) comes before it, so it costs two additions. A set and
-the one that also holds layer 0, which nothing builds on, are scored together.
+A set grows from its parent, itself without its lowest layer. Nothing grows from the four sets that differ in layers 0
+and 1 alone: they are scored together, summed and concatenated, eight strategies in one pass over the lanes. That pass
+has no branch, so that the compiler makes vector instructions of it.
 """
 
 import numba
 import numpy as np
 
-LANES = 128  # passages that one walk over the sets carries along
-CHUNK = 8  # queries that share passages and sets while their lengths are in the cache
-TILE = 256  # sets, a power of 2, that one query walks before it is the next one's turn
+from hiddenstates.retrieval.subsets import LANES, tables
 
-
-@numba.njit(cache=True)
-def subset_sums(matrix):  # type: ignore[no-untyped-def]
-    """For each set S of layers, matrix [layer, layer, item]: the sum over S x S, and the sum over its diagonal.
-
-    -> [combine, subset, item]
-    """
-    n_layers, _, n = matrix.shape
-    lowest, size = _tables(n_layers)
-    sums = np.zeros((2, 1 << n_layers, n))
-    pending = np.zeros((n_layers + 1, n_layers, n))
-    for j in range(n_layers):
-        pending[0, j] = matrix[j, j]
-    for subset in range(1, 1 << n_layers):
-        layer, depth, parent = lowest[subset], size[subset], subset & (subset - 1)
-        sums[0, subset] = sums[0, parent] + pending[depth - 1, layer]
-        sums[1, subset] = sums[1, parent] + matrix[layer, layer]
-        for j in range(layer):
-            pending[depth, j] = pending[depth - 1, j] + (matrix[layer, j] + matrix[j, layer])
-    return sums
+CHUNK = 32  # queries that share passages and sets while their lengths are in the cache
+TILE = 64  # fours of sets that one query walks before it is the next one's turn
+MAGNITUDE = 0x7FFFFFFF  # the bits of a float32 but for its sign: as whole numbers they are ordered as it is
 
 
 @numba.njit(cache=True, parallel=True)
-def excess_lengths(gram, typical):  # type: ignore[no-untyped-def]
-    """Each item's length under each strategy, less a typical one, in blocks of `LANES` items.
-
-    gram: [layer, layer, item], of each item with itself; typical: [strategy] -> [block, strategy, lane]
-    """
-    n_layers, _, n_items = gram.shape
-    excess = np.zeros((-(-n_items // LANES), 2 << n_layers, LANES), dtype=np.float32)
-    for block in numba.prange(len(excess)):
-        squares = subset_sums(gram[:, :, block * LANES : (block + 1) * LANES])
-        for strategy in range(excess.shape[1]):
-            for lane in range(squares.shape[2]):
-                square = squares[strategy & 1, strategy >> 1, lane]
-                excess[block, strategy, lane] = (np.sqrt(square) if square > 0 else 1.0) - typical[strategy]
-    return excess
-
-
-@numba.njit(cache=True, parallel=True)
-def count_above(products, excess, slope, low, high, passage, offsets, capacity):  # type: ignore[no-untyped-def]
+def count_above(products, excess, slope, wanted, error, passage, offsets, capacity):  # type: ignore[no-untyped-def]
     """Passages surely above each judged one, and those too near to say.
 
-    A passage's margin is its inner product less slope x excess length: from `high` on it is surely above, and from
-    `low` on perhaps. slope, low, high: [pair, strategy]; offsets: where each query's pairs begin, and the last's end
+    A passage's margin is its inner product, less slope x excess length, less what is wanted: beyond `error` it is
+    surely above or below, within it is near. At least two layers.
+    slope, wanted, error: [pair, strategy]; offsets: where each query's pairs begin, and the last's end
     -> above [pair, strategy]; near [query, n, (strategy, pair, passage)], the first `capacity`; how many there are
     """
     n_queries, n_layers = len(offsets) - 1, _n_layers(products.shape[0])
-    lowest, size = _tables(n_layers)
-    above = np.zeros(low.shape, dtype=np.int32)
+    lowest, size = tables(n_layers)
+    above = np.zeros(slope.shape, dtype=np.int32)
     near = np.empty((n_queries, capacity, 3), dtype=np.int32)
     found = np.zeros(n_queries, dtype=np.int64)
     for chunk in numba.prange(-(-n_queries // CHUNK)):
         queries = range(chunk * CHUNK, min((chunk + 1) * CHUNK, n_queries))
-        sums = np.zeros((CHUNK, 2, n_layers + 1, LANES), dtype=np.float32)
-        pending = np.zeros((CHUNK, n_layers + 1, n_layers, LANES), dtype=np.float32)
-        cross = np.zeros((CHUNK, n_layers, n_layers, LANES), dtype=np.float32)
+        both = np.zeros((CHUNK, n_layers + 1, LANES), dtype=np.float32)
+        gains = np.zeros((CHUNK, n_layers + 1, n_layers + 1, LANES), dtype=np.float32)
+        steps = np.zeros((CHUNK, n_layers, n_layers + 1, LANES), dtype=np.float32)
+        margins = np.empty(LANES, dtype=np.float32)
         for block in range(len(excess)):
             for turn, query in enumerate(queries):
                 judged = passage[offsets[query] : offsets[query + 1]]
-                _load(products, query, block * LANES, judged, pending[turn], cross[turn])
-            for tile in range(0, 1 << n_layers, TILE):
+                _load(products, query, block * LANES, judged, gains[turn], steps[turn])
+            for tile in range(0, 1 << n_layers - 2, TILE):
+                fours = range(tile, min(tile + TILE, 1 << n_layers - 2))
                 for turn, query in enumerate(queries):
                     found[query] = _walk(
-                        range(tile, min(tile + TILE, 1 << n_layers), 2), lowest, size,
-                        sums[turn], pending[turn], cross[turn], excess, block, slope, low, high,
-                        offsets[query], offsets[query + 1], above, near[query], found[query],
+                        fours, lowest, size, both[turn], gains[turn], steps[turn], excess, block, slope, wanted, error,
+                        offsets[query], offsets[query + 1], above, near[query], found[query], margins,
                     )  # fmt: skip
     return above, near, found
-
-
-@numba.njit(cache=True)
-def _tables(n_layers):  # type: ignore[no-untyped-def]
-    """For each set: its lowest layer, and how many layers it has."""
-    lowest = np.zeros(1 << n_layers, dtype=np.int64)
-    size = np.zeros(1 << n_layers, dtype=np.int64)
-    for subset in range(1, 1 << n_layers):
-        while not subset >> lowest[subset] & 1:
-            lowest[subset] += 1
-        size[subset] = size[subset & (subset - 1)] + 1
-    return lowest, size
 
 
 @numba.njit(cache=True)
@@ -101,104 +56,137 @@ def _n_layers(n_products):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _load(products, query, start, judged, pending, cross):  # type: ignore[no-untyped-def]
+def _load(products, query, start, judged, gains, steps):  # type: ignore[no-untyped-def]
     """D_i and T_ij of one query and a block of passages. Lanes that do not count can never be above: minus infinity.
 
     Those are lanes beyond the last passage, and judged passages, which are compared with one another elsewhere.
     """
-    n_layers = cross.shape[0]
-    width = min(LANES, products.shape[2] - start)
+    n_layers, stop = len(steps), min(start + LANES, products.shape[2])
     for i in range(n_layers):
-        pending[0, i, :width] = products[i, query, start : start + width]
-        pending[0, i, width:] = -np.inf
+        steps[i, 0, : stop - start] = products[i, query, start:stop]
+        steps[i, 0, stop - start :] = -np.inf
     row = n_layers
     for i in range(n_layers):
         for j in range(i + 1, n_layers):
-            for lane in range(width):
-                both = products[row, query, start + lane]
-                cross[j, i, lane] = both - pending[0, i, lane] - pending[0, j, lane]
+            pair = products[row, query, start:stop]  # a view: lanes counted from 0 become vector instructions
+            for lane in range(len(pair)):
+                steps[j, 1 + i, lane] = pair[lane] - steps[i, 0, lane] - steps[j, 0, lane]
             row += 1
     for hidden in judged:
         if start <= hidden < start + LANES:
-            pending[0, :, hidden - start] = -np.inf
+            steps[:, 0, hidden - start] = -np.inf
+    gains[0, 1:] = steps[:, 0]
 
 
 @numba.njit(cache=True)
 def _walk(  # type: ignore[no-untyped-def]
-    subsets, lowest, size, sums, pending, cross, excess, block, slope, low, high, first, last, above, near, found
-):
+    fours, lowest, size, both, gains, steps, excess, block, slope, wanted, error,
+    first, last, above, near, found, margins,
+):  # fmt: skip
     """One query, one block of passages, some sets; pairs first to last - 1. -> how many near ones are found so far"""
     if first == last:
         return found
-    values = np.empty((4, LANES), dtype=np.float32)
-    margins = np.empty(LANES, dtype=np.float32)
-    for subset in subsets:
-        if subset:
-            _advance(sums, pending, cross, lowest[subset], size[subset])
-        _twins(sums, pending, size[subset], values)
-        for which in range(4):
-            strategy = subset << 1 | which
-            for pair in range(first, last):
-                tilt, bottom, top = slope[pair, strategy], low[pair, strategy], high[pair, strategy]
-                if _any(values, which, excess, block, strategy, tilt, bottom):
-                    _margins(values, which, excess, block, strategy, tilt, margins)
-                    surely, maybe = _count(margins, bottom, top)
-                    above[pair, strategy] += surely
-                    if maybe > surely:
-                        found = _note(margins, bottom, top, strategy, pair, block * LANES, near, found)
+    for four in fours:
+        depth, strategy = size[four], four << 3
+        if four:
+            _advance(both, gains, steps, 2 + lowest[four], depth)
+        for pair in range(first, last):
+            if not _count(both, gains, steps, depth, excess, block, slope, wanted, error, pair, strategy, above):
+                found = _note(
+                    both, gains, steps, depth, excess, block, slope, wanted, error, pair, strategy,
+                    above, near, found, margins,
+                )  # fmt: skip
     return found
 
 
-@numba.njit(cache=True)
-def _advance(sums, pending, cross, layer, depth):  # type: ignore[no-untyped-def]
-    """One more layer on top of the parent, and what each lower layer would add on top of that."""
+@numba.njit(cache=True, forceinline=True)
+def _advance(both, gains, steps, layer, depth):  # type: ignore[no-untyped-def]
+    """One more layer on top of the parent: summed; concatenated, and what each lower layer would add (`gains`)."""
     for lane in range(LANES):
-        sums[0, depth, lane] = sums[0, depth - 1, lane] + pending[depth - 1, layer, lane]
-        sums[1, depth, lane] = sums[1, depth - 1, lane] + pending[0, layer, lane]
-    for j in range(layer):
+        both[depth, lane] = both[depth - 1, lane] + gains[depth - 1, 1 + layer, lane]
+    for row in range(layer + 1):
         for lane in range(LANES):
-            pending[depth, j, lane] = pending[depth - 1, j, lane] + cross[layer, j, lane]
+            gains[depth, row, lane] = gains[depth - 1, row, lane] + steps[layer, row, lane]
+
+
+@numba.njit(cache=True, forceinline=True)
+def _count(both, gains, steps, depth, excess, block, slope, wanted, error, pair, first, above):  # type: ignore[no-untyped-def]
+    """Count what is above under eight strategies, `first` and on. Where one is near nothing is counted: -> False"""
+    n0 = n1 = n2 = n3 = n4 = n5 = n6 = n7 = np.int32(0)
+    closest = np.int32(MAGNITUDE)
+    for lane in range(LANES):
+        summed, added = both[depth, lane], gains[depth, 0, lane]
+        summed_0, added_0 = summed + gains[depth, 1, lane], added + gains[0, 1, lane]
+        summed_1, added_1 = summed + gains[depth, 2, lane], added + gains[0, 2, lane]
+        summed_01, added_01 = summed_0 + (gains[depth, 2, lane] + steps[1, 1, lane]), added_0 + gains[0, 2, lane]
+        n0, closest = _tally(n0, closest, summed, excess, block, slope, wanted, pair, first, lane)
+        n1, closest = _tally(n1, closest, added, excess, block, slope, wanted, pair, first + 1, lane)
+        n2, closest = _tally(n2, closest, summed_0, excess, block, slope, wanted, pair, first + 2, lane)
+        n3, closest = _tally(n3, closest, added_0, excess, block, slope, wanted, pair, first + 3, lane)
+        n4, closest = _tally(n4, closest, summed_1, excess, block, slope, wanted, pair, first + 4, lane)
+        n5, closest = _tally(n5, closest, added_1, excess, block, slope, wanted, pair, first + 5, lane)
+        n6, closest = _tally(n6, closest, summed_01, excess, block, slope, wanted, pair, first + 6, lane)
+        n7, closest = _tally(n7, closest, added_01, excess, block, slope, wanted, pair, first + 7, lane)
+    bound = np.float32(0)
+    for strategy in range(first, first + 8):
+        bound = max(bound, error[pair, strategy])
+    if closest <= np.float32(bound).view(np.int32):
+        return False
+    for which, below in enumerate((n0, n1, n2, n3, n4, n5, n6, n7)):
+        above[pair, first + which] += LANES - below
+    return True
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"contract"})
+def _tally(below, closest, value, excess, block, slope, wanted, pair, strategy, lane):  # type: ignore[no-untyped-def]
+    """A passage is below if the sign bit of its margin is set. -> how many are, and the smallest margin so far"""
+    margin = value - slope[pair, strategy] * excess[block, strategy, lane] - wanted[pair, strategy]
+    bits = np.float32(margin).view(np.int32)
+    return np.int32(below - (bits >> np.int32(31))), min(closest, np.int32(bits & MAGNITUDE))
 
 
 @numba.njit(cache=True)
-def _twins(sums, pending, depth, values):  # type: ignore[no-untyped-def]
-    """The inner products of a set, and of the same set with layer 0: each summed, then concatenated."""
+def _note(  # type: ignore[no-untyped-def]
+    both, gains, steps, depth, excess, block, slope, wanted, error, pair, first, above, near, found, margins
+):
+    """The same eight, where a passage is near under one of them: write it down, and count the others."""
+    for which in range(8):
+        strategy = first + which
+        bound = error[pair, strategy]
+        _values(both, gains, steps, depth, which, margins)
+        for lane in range(LANES):
+            margins[lane] -= slope[pair, strategy] * excess[block, strategy, lane] + wanted[pair, strategy]
+        surely, maybe = _between(margins, bound)
+        above[pair, strategy] += surely
+        if maybe > surely:
+            for lane in range(LANES):
+                if abs(margins[lane]) <= bound:
+                    if found < len(near):
+                        near[found] = strategy, pair, block * LANES + lane
+                    found += 1
+    return found
+
+
+@numba.njit(cache=True, forceinline=True)
+def _values(both, gains, steps, depth, which, values):  # type: ignore[no-untyped-def]
+    """The inner products under one of the eight: bit 0 tells concat from sum, bits 1 and 2 are layers 0 and 1."""
+    alone = which & 1
     for lane in range(LANES):
-        values[0, lane] = sums[0, depth, lane]
-        values[1, lane] = sums[1, depth, lane]
-        values[2, lane] = sums[0, depth, lane] + pending[depth, 0, lane]
-        values[3, lane] = sums[1, depth, lane] + pending[0, 0, lane]
+        values[lane] = gains[depth, 0, lane] if alone else both[depth, lane]
+    for layer in range(2):
+        if which >> 1 + layer & 1:
+            for lane in range(LANES):
+                values[lane] += gains[0 if alone else depth, 1 + layer, lane]
+    if which == 6:
+        for lane in range(LANES):
+            values[lane] += steps[1, 1, lane]
 
 
-@numba.njit(cache=True, fastmath={"contract"})
-def _any(values, which, excess, block, strategy, tilt, bottom):  # type: ignore[no-untyped-def]
-    """Does any passage come near? Mostly none does, and nothing need be stored to see it."""
-    reached = np.int32(0)
-    for lane in range(LANES):
-        reached |= np.int32(values[which, lane] - tilt * excess[block, strategy, lane] >= bottom)
-    return reached
-
-
-@numba.njit(cache=True, fastmath={"contract"})
-def _margins(values, which, excess, block, strategy, tilt, margins):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        margins[lane] = values[which, lane] - tilt * excess[block, strategy, lane]
-
-
-@numba.njit(cache=True)
-def _count(margins, bottom, top):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, forceinline=True)
+def _between(margins, bound):  # type: ignore[no-untyped-def]
+    """How many are surely above, and how many perhaps, those among them."""
     surely = maybe = np.int32(0)
     for lane in range(LANES):
-        surely += np.int32(margins[lane] >= top)
-        maybe += np.int32(margins[lane] >= bottom)
+        surely = np.int32(surely + np.int32(margins[lane] > bound))
+        maybe = np.int32(maybe + np.int32(margins[lane] >= -bound))
     return surely, maybe
-
-
-@numba.njit(cache=True)
-def _note(margins, bottom, top, strategy, pair, start, near, found):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        if bottom <= margins[lane] < top:
-            if found < len(near):
-                near[found] = strategy, pair, start + lane
-            found += 1
-    return found
