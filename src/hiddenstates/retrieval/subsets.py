@@ -72,11 +72,8 @@ def judged_scores(products, answers, queries):  # type: ignore[no-untyped-def]
     lengths = np.empty((n_pairs, 2 << n_layers))
     for block in numba.prange(-(-n_pairs // ITEMS)):
         rows = slice(block * ITEMS, (block + 1) * ITEMS)
-        scores, squares, own = (
-            subset_sums(products[:, :, rows]),
-            subset_sums(answers[:, :, rows]),
-            subset_sums(queries[:, :, rows]),
-        )
+        scores, squares = subset_sums(products[:, :, rows]), subset_sums(answers[:, :, rows])
+        own = subset_sums(queries[:, :, rows])
         for item in range(scores.shape[2]):
             for strategy in range(2 << n_layers):
                 at = strategy & 1, strategy >> 1, item
@@ -105,9 +102,8 @@ def bounds(exact, typical, largest, means, sizes):  # type: ignore[no-untyped-de
                 score = exact[pair, strategy]
                 product = score * typical[strategy] - constant[at]
                 slope[pair, strategy], wanted[pair, strategy] = score, product
-                error[pair, strategy] = ROUNDING * bound[at] + 2.0**-22 * (
-                    abs(product) + abs(score) * largest[strategy]
-                )
+                small = 2.0**-22 * (abs(product) + abs(score) * largest[strategy])
+                error[pair, strategy] = ROUNDING * bound[at] + small
     return slope, wanted, error
 
 
