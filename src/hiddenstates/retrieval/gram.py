@@ -69,12 +69,10 @@ def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs) -> Ranks:
         return subset_ranks(queries, passages, pairs)[:, :2]
     searched = _Searched.of(passages)
     ranks = np.empty((len(pairs.query), len(searched.typical)), dtype=np.int32)
-    products = np.empty(0, dtype=np.float32)
     done = 0
     for first, last in _blocks(queries.shape[1], len(queries), passages.shape[1]):
         block, asked = pairs.of(first, last), np.ascontiguousarray(queries[:, first:last])
-        products = _products(asked, searched.centred, products)
-        ranks[done : done + len(block.query)] = 1 + _above(asked, searched, products, block)
+        ranks[done : done + len(block.query)] = 1 + _above(asked, searched, block)
         done += len(block.query)
     ranks[:, searched.hopeless] = passages.shape[1]
     ranks[:, :2] = 0
@@ -130,15 +128,10 @@ def _blocks(n_queries: int, n_layers: int, n_passages: int) -> Iterator[tuple[in
     return pairwise(edges)
 
 
-def _products(queries: Queries, passages: Passages, memory: Float32[np.ndarray, "..."]) -> Products:
-    """<q_i, p_i> for each layer, then <q_i + q_j, p_i + p_j> = D_i + D_j + T_ij for i < j: half of what T needs.
-
-    memory: that of an earlier block, used again where it is large enough; new memory costs a fifth of the time
-    """
+def _products(queries: Queries, passages: Passages) -> Products:
+    """<q_i, p_i> for each layer, then <q_i + q_j, p_i + p_j> = D_i + D_j + T_ij for i < j: half of what T needs."""
     both = list(combinations(range(len(queries)), 2))
-    shape = (len(queries) + len(both), queries.shape[1], passages.shape[1])
-    size = int(np.prod(shape))
-    products = (memory.reshape(-1) if memory.size >= size else np.empty(size, dtype=np.float32))[:size].reshape(shape)
+    products = np.empty((len(queries) + len(both), queries.shape[1], passages.shape[1]), dtype=np.float32)
     for i in range(len(queries)):
         np.matmul(queries[i], passages[i].T, out=products[i])
     added = np.empty_like(passages[0])
@@ -147,11 +140,11 @@ def _products(queries: Queries, passages: Passages, memory: Float32[np.ndarray, 
     return products
 
 
-def _above(queries: Queries, searched: _Searched, products: Products, pairs: Pairs) -> Above:
+def _above(queries: Queries, searched: _Searched, pairs: Pairs) -> Above:
     """How many passages are above each judged one, of those of one block of queries."""
     offsets = np.searchsorted(pairs.query, np.arange(queries.shape[1] + 1))
     exact, lengths = _judged(queries, searched.states, pairs)
-    limits = _limits(queries, searched, exact, pairs.query)
+    products, limits = _products(queries, searched.centred), _limits(queries, searched, exact, pairs.query)
     capacity = CAPACITY
     while True:
         above, near, found = count_above(products, searched.excess, *limits, pairs.passage, offsets, capacity)

@@ -138,10 +138,14 @@ def _count(both, gains, steps, depth, excess, block, slope, wanted, error, pair,
 
 
 @numba.njit(cache=True, forceinline=True, fastmath={"contract"})
+def _margin(value, excess, block, slope, wanted, pair, strategy, lane):  # type: ignore[no-untyped-def]
+    return value - slope[pair, strategy] * excess[block, strategy, lane] - wanted[pair, strategy]
+
+
+@numba.njit(cache=True, forceinline=True)
 def _tally(below, closest, value, excess, block, slope, wanted, pair, strategy, lane):  # type: ignore[no-untyped-def]
     """A passage is below if the sign bit of its margin is set. -> how many are, and the smallest margin so far"""
-    margin = value - slope[pair, strategy] * excess[block, strategy, lane] - wanted[pair, strategy]
-    bits = np.float32(margin).view(np.int32)
+    bits = np.float32(_margin(value, excess, block, slope, wanted, pair, strategy, lane)).view(np.int32)
     return np.int32(below - (bits >> np.int32(31))), min(closest, np.int32(bits & MAGNITUDE))
 
 
@@ -155,7 +159,7 @@ def _note(  # type: ignore[no-untyped-def]
         bound = error[pair, strategy]
         _values(both, gains, steps, depth, which, margins)
         for lane in range(LANES):
-            margins[lane] -= slope[pair, strategy] * excess[block, strategy, lane] + wanted[pair, strategy]
+            margins[lane] = _margin(margins[lane], excess, block, slope, wanted, pair, strategy, lane)
         surely, maybe = _between(margins, bound)
         above[pair, strategy] += surely
         if maybe > surely:
