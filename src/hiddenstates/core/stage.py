@@ -39,6 +39,12 @@ class Stage:
             importlib.import_module("hiddenstates.preview").ensure(stage, self.inputs)
         return self.inputs / stage
 
+    def figure(self, name: str, timed: bool = False) -> Path:
+        """Where a figure of this stage goes: figures/<name>.png; timed/<name>.png if it shows timings."""
+        folder = self.folder / ("timed" if timed else "figures")
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.png"
+
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """metrics.json, floats rounded to `DIGITS`. Refuses NaN and infinity, which JSON cannot hold."""
         text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False)
@@ -47,6 +53,11 @@ class Stage:
     def write_timings(self, timings: Mapping[str, Any]) -> None:
         """timings.json: what differs from run to run, and so is no metric."""
         add_timings(self.folder, timings)
+
+
+def made(folder: Path) -> bool:
+    """Whether an earlier stage left anything there: one that the data gave nothing to do leaves an empty folder."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def add_timings(folder: Path, timings: Mapping[str, Any]) -> None:
