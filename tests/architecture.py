@@ -11,69 +11,26 @@ from typing import Any
 
 import yaml
 
-PACKAGE = "hiddenstates"
+from hiddenstates.pipeline.code import PACKAGE, Code, imports
+
+__all__ = ["PACKAGE", "Repository", "imports"]
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Repository:
-    """A checkout of this repository, or a toy of one."""
-
-    root: Path
-
-    @cached_property
-    def modules(self) -> dict[str, Path]:
-        """Every module's file by its dotted name, as in `hiddenstates.corpora.beir`."""
-        source = self.root / "src"
-        parts = {path: path.relative_to(source).with_suffix("").parts for path in source.rglob("*.py")}
-        return {".".join(p[:-1] if p[-1] == "__init__" else p): path for path, p in sorted(parts.items())}
-
-    @cached_property
-    def graph(self) -> dict[str, set[str]]:
-        """Module -> the package's modules that it imports, wherever in the file it does."""
-        return {name: self.within(imports(path.read_text("utf-8"))) for name, path in self.modules.items()}
-
-    def within(self, names: set[str]) -> set[str]:
-        """The package's modules among imported names; `hiddenstates.data.Task` is the module `hiddenstates.data`."""
-        found = {name if name in self.modules else name.rpartition(".")[0] for name in names}
-        return found & self.modules.keys() - {PACKAGE}
-
-    def closure(self, names: set[str]) -> set[str]:
-        """These modules, all that they import, and so on; a module brings the package that it lies in."""
-        found: set[str] = set()
-        waiting = set(names)
-        while waiting:
-            name = waiting.pop()
-            found.add(name)
-            package = name.rpartition(".")[0]
-            waiting |= (self.graph[name] | {package} - {PACKAGE, ""}) - found
-        return found
+class Repository(Code):
+    """A checkout of this repository, or a toy of one: its code, and what dvc.yaml and the notebooks say."""
 
     @cached_property
     def stages(self) -> dict[str, Json]:
-        """Every stage by its name; of one that DVC repeats for each encoder, what it repeats."""
+        """Every stage that has a notebook by its name; of one that DVC repeats for each encoder, what it repeats."""
         stages: dict[str, Json] = yaml.safe_load((self.root / "dvc.yaml").read_text("utf-8"))["stages"]
-        return {name: stage.get("do", stage) for name, stage in stages.items()}
+        return {name: stage.get("do", stage) for name, stage in stages.items() if name != "inputs"}
 
     @cached_property
     def notebooks(self) -> dict[str, Path]:
         """The stages' notebooks: `03_strategies.ipynb` is that of `strategies`. One without a number is no stage."""
         return {path.stem.partition("_")[2]: path for path in sorted(self.root.glob("notebooks/[0-9][0-9]_*.ipynb"))}
-
-    def files(self, modules: set[str]) -> set[str]:
-        """The files of these modules and of all that they import, as paths from the root."""
-        return {self.modules[name].relative_to(self.root).as_posix() for name in self.closure(modules)}
-
-
-def imports(source: str) -> set[str]:
-    """The dotted names that a source imports; `from a import b` gives `a.b`."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
 
 
 def cells(notebook: Path) -> list[Json]:
@@ -109,19 +66,16 @@ def stage_faults(repository: Repository, sections: set[str]) -> Iterator[str]:
 
 
 def dependency_faults(repository: Repository) -> Iterator[str]:
-    """DVC does not see imports: the runner, the notebook and all that it imports must stand in deps; no idle code."""
+    """DVC does not see imports: a stage depends on its list of inputs, and on each stage that its notebook reads."""
     for name, stage in repository.stages.items():
-        notebook, runner = repository.notebooks[name], repository.modules[f"{PACKAGE}.run"]
-        imported = repository.within(set().union(*(imports(source) for source in code(notebook))))
-        entries = {path.relative_to(repository.root).as_posix() for path in (notebook, runner)}
-        needed, deps = entries | repository.files(imported), paths(stage["deps"])
-        used = needed | repository.files({f"{PACKAGE}.run"})
-        for file in sorted(needed):
-            if not any(_covers(dep, file) for dep in deps):
-                yield f"stage {name}: {file} is missing in deps"
-        for dep in deps:
-            if not dep.startswith("out/") and not any(_covers(dep, file) for file in used):
-                yield f"stage {name}: nothing in {dep} is used"
+        deps = paths(stage["deps"])
+        if f"out/inputs/{name}.txt" not in deps:
+            yield f"stage {name}: out/inputs/{name}.txt is missing in deps"
+        source = "\n".join(code(repository.notebooks[name]))
+        read = set(re.findall(r'upstream\("(\w+)"\)', source))
+        named = {dep.split("/")[1] for dep in deps} - {"inputs"}
+        yield from (f"stage {name}: nothing of out/{other} is in deps" for other in sorted(read - named))
+        yield from (f"stage {name}: nothing of out/{other} is read" for other in sorted(named - read))
 
 
 def notebook_faults(notebook: Path) -> Iterator[str]:

@@ -21,7 +21,7 @@ LAYERS = (
     "retrieval",
     "report",
     "explorer pretrain tagging tying",
-    "preview",
+    "preview pipeline",
     "run verify",
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}
@@ -106,7 +106,7 @@ def toy(tmp_path: Path) -> Path:
 
 STAGE = {
     "cmd": "python -m hiddenstates.run ask",
-    "deps": ["notebooks/01_ask.ipynb"] + [f"src/hiddenstates/{name}" for name in ("run.py", "top.py", "kit")],
+    "deps": ["out/inputs/ask.txt", "out/corpus/task"],
     "params": ["ask"],
     "outs": ["out/ask/notebook.ipynb"],
     "metrics": [{"out/ask/metrics.json": {"cache": False}}],
@@ -115,7 +115,12 @@ CELLS = [
     {"cell_type": "markdown", "source": ["# Why?"], "metadata": {}},
     {"cell_type": "code", "source": ["n = 3"], "metadata": {"tags": ["parameters"]}, "outputs": []},
     {"cell_type": "markdown", "source": ["Because:"], "metadata": {}},
-    {"cell_type": "code", "source": ["from hiddenstates import top\n", "top.blade * n"], "metadata": {}, "outputs": []},
+    {
+        "cell_type": "code",
+        "source": ["from hiddenstates import top\n", 'top.blade * len(stage.upstream("corpus"))'],
+        "metadata": {},
+        "outputs": [],
+    },
 ]
 
 
@@ -136,12 +141,9 @@ def test_a_sound_repository_has_no_faults(toy: Path) -> None:
         ({"params": ["ask.n"]}, "stage ask: params is ['ask.n'], not its section"),
         ({"outs": ["out/other/a"]}, "stage ask: out/other/a is not under out/ask/"),
         ({"metrics": [{"metrics.json": {"cache": False}}]}, "stage ask: metrics.json is not under out/ask/"),
-        ({"deps": STAGE["deps"][:-1]}, "stage ask: src/hiddenstates/kit/__init__.py is missing in deps"),
-        ({"deps": STAGE["deps"][1:]}, "stage ask: notebooks/01_ask.ipynb is missing in deps"),
-        (
-            {"deps": [*STAGE["deps"], "src/hiddenstates/spare.py"]},
-            "stage ask: nothing in src/hiddenstates/spare.py is used",
-        ),
+        ({"deps": STAGE["deps"][1:]}, "stage ask: out/inputs/ask.txt is missing in deps"),
+        ({"deps": STAGE["deps"][:1]}, "stage ask: nothing of out/corpus is in deps"),
+        ({"deps": [*STAGE["deps"], "out/index/index"]}, "stage ask: nothing of out/index is read"),
     ],
 )
 def test_a_stage_out_of_line_is_named(toy: Path, change: dict[str, object], fault: str) -> None:

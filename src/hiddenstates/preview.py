@@ -96,7 +96,8 @@ def _images(folder: Path, inputs: Path) -> None:
     dev = states.covered(images).select(split="dev")
     swept = sweep(states, dev, params.report, params.layer_norms)
     features.save(folder / "features")
-    queries.save(folder / "queries.safetensors")
+    (folder / "queries").mkdir()
+    queries.save(folder / "queries" / "queries.safetensors")
     choose(swept, params.measure, None, queries.fingerprint).save(folder / "choice")
 
 

@@ -13,6 +13,7 @@ unknown to DVC: timings.json, and timed.ipynb, the notebook with its timed cells
 import argparse
 import ast
 import errno
+import json
 import os
 import resource
 import sys
@@ -22,15 +23,19 @@ from typing import Any
 
 import nbformat
 import papermill
+import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import claimed_folder, replace_folder
 from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
-from hiddenstates.core.paths import NOTEBOOKS, out_folder, params_file
+from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file
 from hiddenstates.core.scrub import scrub, timed_cells, untimed
 from hiddenstates.core.stage import WRITE_TO, add_timings
+from hiddenstates.pipeline.idle import idle
+from hiddenstates.pipeline.kernel import own_kernel
+from hiddenstates.pipeline.settings import settled
 
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 """What the system says where there is no room, or no right, to write."""
@@ -51,9 +56,14 @@ def run_stage(stage: str) -> Path:
     notebook = notebook_of(name)
     parameters = parameters_of(name, encoder)
     check_parameters(notebook, parameters)
+    nothing = idle(name, encoder, load_params(params_file()))
     try:
         with claimed_folder(out_folder(), stage) as staging:
-            _run(stage, notebook, parameters, staging)
+            if nothing:
+                leave_empty(notebook, nothing, staging)
+            else:
+                _run(stage, notebook, parameters, staging)
+            _declared_folders(name, staging)
             return replace_folder(staging, out_folder() / name / encoder)
     except OSError as error:
         if error.errno not in NO_PLACE:
@@ -74,6 +84,32 @@ def _run(stage: str, notebook: Path, parameters: dict[str, Any], staging: Path) 
         del os.environ[WRITE_TO]
 
 
+def leave_empty(notebook: Path, why: str, staging: Path) -> None:
+    """What a stage leaves that has nothing to do: its question, why there is no answer, and metrics that say so."""
+    print(why)
+    title = _read(notebook).cells[0].source.splitlines()[0]
+    about = [nbformat.v4.new_markdown_cell(text, id=name) for name, text in (("question", title), ("nothing", why))]
+    nbformat.write(nbformat.v4.new_notebook(cells=about), staging / "notebook.ipynb")
+    (staging / "metrics.json").write_text(json.dumps({"nothing to do": why}, indent=2) + "\n", encoding="utf-8")
+
+
+def _declared_folders(stage: str, staging: Path) -> None:
+    """DVC wants every folder that dvc.yaml declares, also one that this corpus leaves empty."""
+    for name in declared(stage):
+        if not Path(name).suffix:
+            (staging / name).mkdir(parents=True, exist_ok=True)
+
+
+def declared(stage: str) -> list[str]:
+    """What dvc.yaml says that the stage leaves in its folder."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    about = stages.get(stage, {})
+    about = about.get("do", about)
+    entries = [entry for key in ("outs", "metrics", "plots") for entry in about.get(key, [])]
+    paths = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+    return [path.removeprefix(f"out/{stage}/").removeprefix("${key}/") for path in paths]
+
+
 def notebook_of(stage: str) -> Path:
     """notebooks/NN_<stage>.ipynb."""
     found = sorted(NOTEBOOKS.glob(f"[0-9][0-9]_{stage}.ipynb"))
@@ -85,7 +121,7 @@ def notebook_of(stage: str) -> Path:
 def parameters_of(stage: str, encoder: str) -> dict[str, Any]:
     """The stage's section of params.yaml; and the encoder's name, for a stage that runs for each."""
     sections = load_params(params_file())
-    parameters = sections[stage].model_dump(mode="json")
+    parameters = sections[stage].model_dump(mode="json") | settled(stage, sections).values
     names = sections["states"].model_dump()["encoders"] if stage in PER_ENCODER else [""]
     if encoder not in names:
         written, right = (f"{stage}@{encoder}".strip("@"), ", ".join(f"{stage}@{name}".strip("@") for name in names))
@@ -121,7 +157,10 @@ def _read(notebook: Path) -> nbformat.NotebookNode:
 
 def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     paths = (_as_it_is(notebook), _as_it_is(output))
-    papermill.execute_notebook(*paths, parameters=parameters, stderr_file=sys.stderr, progress_bar=False)
+    with own_kernel() as kernel:
+        papermill.execute_notebook(
+            *paths, parameters=parameters, kernel_name=kernel, stderr_file=sys.stderr, progress_bar=False
+        )
     done = scrub(nbformat.read(output, as_version=4))
     nbformat.write(untimed(done), output)
     if timed_cells(done):

@@ -1,17 +1,29 @@
 """params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hiddenstates.core.errors import LabError
 
 Measure = Annotated[str, Field(pattern=r"^(recall|mrr|ndcg)@[1-9]\d*$")]
 Correlation = Literal["spearman", "pearson"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+AUTO = "auto"
+
+
+def _named(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError("a name holds letters, digits, _, - and . alone, and does not begin with - or .")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_named)]
+"""What users call their encoders and tokenizers: it becomes the name of a folder."""
 
 
 class Section(BaseModel):
@@ -165,7 +177,7 @@ class Cluster(Section):
 class States(Section):
     """Which layer makes which hidden state?"""
 
-    encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderSource] = Field(
+    encoders: dict[Name, EncoderSource] = Field(
         default={
             "minilm": EncoderSource(),
             "clip_text": EncoderSource(model="out/pretrain/models/clip/trained", part="text"),
@@ -225,12 +237,12 @@ class Images(Section):
 class Tagging(Section):
     """Which hidden states tag the named entities best?"""
 
-    source: str = "countries"
+    source: str | None = None  # a folder of tagged files, or countries; null: the corpus's own, if it is the countries
     token_column: int = 0
     tag_column: int = -1  # -1 is the last
     sentences: int = Field(400, ge=1)  # at most so many a split
     per_template: int = Field(20, ge=1)  # of one wording, a split; only the countries have wordings
-    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    model: str | None = None  # as in states; null: that of the first of states.encoders
     revision: str | None = None  # the commit that pins a hub name
     max_tokens: int = Field(256, ge=2, le=8192)
     last: int = Field(4, ge=2)  # sum, concat and weighted sum of the last so many states
@@ -241,7 +253,7 @@ class Tagging(Section):
 class Index(Section):
     """Which FAISS index serves these vectors?"""
 
-    encoder: str = "minilm"  # one of states.encoders
+    encoder: str | None = None  # one of states.encoders; null: the first
     factory: str = "Flat"  # the one that later stages search
     factories: list[Annotated[str, Field(min_length=1)]] = Field(
         default=[
@@ -269,8 +281,8 @@ class Index(Section):
 class Compare(Section):
     """Text, image or both, and is the difference real?"""
 
-    encoder: str = "minilm"  # the one that is indexed
-    joint: str = "vlt5"  # one of states.encoders that reads text and image together
+    encoder: str | None = None  # one of states.encoders; null: the first
+    joint: str | None = AUTO  # one that reads text and image together; auto: the first that does; null: none
     clip: str | None = None  # a whole CLIP, which names images; null: the one that the stage pretrain trained
     revision: str | None = None  # the commit that pins a hub name
     counts: list[Annotated[int, Field(ge=1)]] = Field(default=[1, 2, 3, 5, 10, 20], min_length=1)  # nearest images kept
@@ -290,9 +302,8 @@ class TokenizerSource(Section):
 class Tokens(Section):
     """What does each tokenizer do to our named entities?"""
 
-    tokenizers: dict[Annotated[str, Field(pattern=r"^\w+$")], TokenizerSource] = Field(
+    tokenizers: dict[Name, TokenizerSource] = Field(
         default={
-            "minilm": TokenizerSource(model="sentence-transformers/all-MiniLM-L6-v2"),
             "unigram": TokenizerSource(model="unigram"),
             "byte_bpe": TokenizerSource(model="byte_bpe"),
             "clip_bpe": TokenizerSource(model="clip_bpe"),
@@ -302,18 +313,12 @@ class Tokens(Section):
     pieces: int = Field(4000, ge=600)  # entries of each trained vocabulary, before the extra ids
     cities: int = Field(2000, ge=1)  # the largest ones, whose alternate names are tried beside the countries'
     worst: int = Field(6, ge=1)  # names that are shown with their pieces
-    encoder: str = "minilm"  # whose padding and search are looked at: one of states.encoders and of the tokenizers
+    encoder: str | None = None  # whose padding and search are looked at: one of states.encoders; null: the first
     batches: list[Annotated[int, Field(ge=1)]] = Field(default=[8, 32, 128], min_length=1)
     limits: list[Annotated[int, Field(ge=8)]] = Field(default=[32, 64, 128], min_length=1)  # tokens a passage is cut to
     padded: int = Field(64, ge=2)  # passages that are embedded with and without the mask
     asked: int = Field(60, ge=1)  # names of each script that are searched for
     seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _read_by_the_encoder(self) -> "Tokens":
-        if self.encoder not in self.tokenizers:
-            raise ValueError(f"encoder {self.encoder} is none of the tokenizers {', '.join(self.tokenizers)}")
-        return self
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -358,8 +363,8 @@ def _unknown_encoders(sections: dict[str, Section]) -> Iterator[str]:
     known = list(sections["states"].model_dump()["encoders"])
     for name, section in sections.items():
         for key in ("encoder", "joint"):
-            encoder = getattr(section, key, known[0])
-            if encoder not in known:
+            encoder = getattr(section, key, None)
+            if encoder not in (None, AUTO, *known):
                 yield f"{name}.{key}: no encoder {encoder!r} in states.encoders. Known: {', '.join(known)}."
 
 
@@ -394,7 +399,8 @@ def _said(name: str, section: type[Section], error: Any) -> str:
     if error["type"] == "extra_forbidden":
         *parents, _ = error["loc"]
         return f"{path}: unknown key. Known: {', '.join(_keys(section, parents))}."
-    return f"{path}: {error['msg'][0].lower()}{error['msg'][1:]}, found {error['input']!r}."
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{path.removesuffix('.[key]')}: {said[0].lower()}{said[1:]}, found {error['input']!r}."
 
 
 def _keys(section: type[Section], parents: list[Any]) -> list[str]:

@@ -32,6 +32,12 @@ def image_task(task: Task) -> Task:
     return Task(kb, table(rows[1], QUERY_COLUMNS), Qrels(grades), unjudged=task.unjudged)
 
 
+def has_images(task: Task) -> bool:
+    """Whether images of dev and of test queries look for images of passages."""
+    images = image_task(task)
+    return all(any(images.select(split=split).qrels.rows.values()) for split in ("dev", "test"))
+
+
 def _by_image(rows: Iterable[Row], names: Mapping[str, str]) -> dict[str, Row]:
     """The first row of each image, by the image's name; names: another to file it under."""
     found: dict[str, Row] = {}

@@ -12,6 +12,7 @@ from transformers import CLIPVisionModel
 from hiddenstates.core.params import Pretrain
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.boxes import GridBoxes
+from hiddenstates.images.seen import write_learned
 from hiddenstates.pretrain import evaluation
 from hiddenstates.pretrain.checkpoints import Checkpoints, train_clip, train_vl
 from hiddenstates.pretrain.clip import Pairs, grid_features, vision_tower
@@ -47,11 +48,12 @@ class Experiment:
         return [self.clip, *self.vl.values()]
 
     def save(self, folder: Path) -> None:
-        """Write clip, vlt5 and vlbart, each with `untrained` and `trained`."""
+        """Write clip, vlt5 and vlbart, each with `untrained` and `trained`, and whose pictures they learned from."""
         processor = image_processor(self.params)
         self.clip.save(folder, processor)
         for made in self.vl.values():
             made.save(folder, processor, self.vision)
+        write_learned([country.entity for country in self.knowledge.countries("train")], folder)
 
     @one_thread()
     def named(self, views: str) -> dict[str, list[str]]:
