@@ -28,7 +28,11 @@ class Code:
     @cached_property
     def graph(self) -> dict[str, set[str]]:
         """Module -> the package's modules that it imports, wherever in the file it does."""
-        return {name: self.within(imports(path.read_text("utf-8"))) for name, path in self.modules.items()}
+        return {name: self.within(self.imported(path)) for name, path in self.modules.items()}
+
+    def imported(self, path: Path) -> set[str]:
+        """The dotted names that a module's file imports."""
+        return imports(path.read_text("utf-8"))
 
     def within(self, names: set[str]) -> set[str]:
         """The package's modules among imported names; `hiddenstates.data.Task` is the module `hiddenstates.data`."""

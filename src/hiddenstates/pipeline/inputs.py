@@ -5,59 +5,74 @@ runs, in less than a second, writes out/inputs/<stage>.txt: a line per module, p
 and per setting that another section decides. A comment or a docstring changes nothing there.
 """
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import sha256
 from hiddenstates.core.params import SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file, resolved
-from hiddenstates.pipeline.code import PACKAGE, Code, module_hash, notebook_hash
+from hiddenstates.pipeline.code import PACKAGE, Code, imports, module_hash, notebook_hash
+from hiddenstates.pipeline.memory import Memory
 from hiddenstates.pipeline.settings import settled
 
 RUNNER = {f"{PACKAGE}.{name}" for name in ("run", "core.scrub", "core.stage", "pipeline.idle", "pipeline.settings")}
 MEMORY = ".inputs.json"
-"""Beside the stages: size, time of change and hash of each file, so that a file is read again only when it changed."""
 
-Digests = dict[str, list[Any]]
+
+@dataclass(frozen=True)
+class RememberedCode(Code):
+    """The package's code, each module read again only when its file changed."""
+
+    memory: Memory
+
+    def imported(self, path: Path) -> set[str]:
+        return set(self._known(path)["imports"])
+
+    def hash(self, module: str) -> str:
+        return str(self._known(self.modules[module])["hash"])
+
+    def _known(self, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = self.memory.of(path, _look)
+        return found
+
+
+def _look(path: Path) -> dict[str, Any]:
+    source = path.read_text("utf-8")
+    return {"imports": sorted(imports(source)), "hash": module_hash(source)}
 
 
 def write_inputs() -> None:
     """out/inputs/<stage>.txt for every stage. LabError for a params.yaml that is not sound."""
     sections = load_params(params_file())
-    known = _remembered()
-    seen: Digests = {}
     folder = out_folder() / "inputs"
     folder.mkdir(parents=True, exist_ok=True)
-    code = Code(ROOT)
-    hashes = {name: module_hash(path.read_text("utf-8")) for name, path in code.modules.items()}
+    memory = Memory(out_folder() / MEMORY)
+    code = RememberedCode(ROOT, memory)
     for stage in SECTIONS:
         settings = settled(stage, sections)
-        lines = [
-            *_code(code, hashes, stage),
-            *_files(settings.paths, known, seen),
-            *_settings(settings.values | settings.reads),
-        ]
+        lines = [*_code(code, stage), *_files(settings.paths, memory), *_settings(settings.values | settings.reads)]
         (folder / f"{stage}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (out_folder() / MEMORY).write_text(json.dumps(seen), encoding="utf-8")
+    memory.save()
 
 
-def _code(code: Code, hashes: Mapping[str, str], stage: str) -> Iterator[str]:
+def _code(code: RememberedCode, stage: str) -> Iterator[str]:
     notebook = next(NOTEBOOKS.glob(f"[0-9][0-9]_{stage}.ipynb"))
     yield f"notebook {notebook.name} {notebook_hash(notebook)}"
     for name in sorted(code.behind(notebook) | RUNNER):
-        yield f"module {name} {hashes[name]}"
+        yield f"module {name} {code.hash(name)}"
 
 
 def _settings(values: Mapping[str, Any]) -> Iterator[str]:
     return (f"setting {name} {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
 
 
-def _files(paths: Mapping[str, str], known: Digests, seen: Digests) -> Iterator[str]:
+def _files(paths: Mapping[str, str], memory: Memory) -> Iterator[str]:
     """A line per file at or under each path that params.yaml names, and one per path that is not there."""
     for key, name in paths.items():
         path = resolved(name)
@@ -65,7 +80,7 @@ def _files(paths: Mapping[str, str], known: Digests, seen: Digests) -> Iterator[
             yield f"file {key} {name} is not there"
         for file in sorted(_under(path)):
             within = "" if file == path else f"/{file.relative_to(path).as_posix()}"
-            yield f"file {key} {name}{within} {_digest(file, known, seen)}"
+            yield f"file {key} {name}{within} {memory.of(file, _digest)}"
 
 
 def _under(path: Path) -> Iterator[Path]:
@@ -77,23 +92,10 @@ def _under(path: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith(".") and Path(folder, name).is_file())
 
 
-def _digest(file: Path, known: Digests, seen: Digests) -> str:
-    """The first 16 digits of the file's SHA-256, from memory where size and time of change are the same."""
-    stat = file.stat()
-    mark = [stat.st_size, stat.st_mtime_ns]
-    before = known.get(str(file))
-    digest = before[2] if before and before[:2] == mark else sha256(file)[:16]
-    seen[str(file)] = [*mark, digest]
-    return str(digest)
-
-
-def _remembered() -> Digests:
-    try:
-        found = json.loads((out_folder() / MEMORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    sound = isinstance(found, dict) and all(isinstance(v, list) and len(v) == 3 for v in found.values())
-    return found if sound else {}
+def _digest(file: Path) -> str:
+    """The first 16 digits of the file's SHA-256."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
 
 
 def main() -> None:
