@@ -114,7 +114,8 @@ def content(toy: Toy) -> dict[str, bytes]:
 
 
 def test_a_stage_leaves_its_folder_and_nothing_else(content: dict[str, bytes], toy: Toy) -> None:
-    made = ("made.txt", "metrics.json", "notebook.ipynb", "timed.ipynb", "timings.json")
+    empty = ("figures/nothing.txt", "index/nothing.txt")  # folders that dvc.yaml declares, and the toy left empty
+    made = (*empty, "made.txt", "metrics.json", "notebook.ipynb", "timed.ipynb", "timings.json")
     assert sorted(content) == [f"index/{name}" for name in made]
     assert [p.name for p in toy.out.iterdir()] == ["index"]
     assert (content["index/made.txt"], content["index/metrics.json"]) == (b"HNSW32", b'{\n  "depth": 7\n}\n')

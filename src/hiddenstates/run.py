@@ -32,7 +32,7 @@ from hiddenstates.core.files import claimed_folder, replace_folder
 from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file
 from hiddenstates.core.scrub import scrub, timed_cells, untimed
-from hiddenstates.core.stage import WRITE_TO, add_timings
+from hiddenstates.core.stage import NOTHING, WRITE_TO, add_timings
 from hiddenstates.pipeline.idle import idle
 from hiddenstates.pipeline.kernel import own_kernel
 from hiddenstates.pipeline.settings import settled
@@ -63,7 +63,7 @@ def run_stage(stage: str) -> Path:
                 leave_empty(notebook, nothing, staging)
             else:
                 _run(stage, notebook, parameters, staging)
-            _declared_folders(name, staging)
+            _fill_folders(name, staging, nothing or "The data gave nothing to put here.")
             return replace_folder(staging, out_folder() / name / encoder)
     except OSError as error:
         if error.errno not in NO_PLACE:
@@ -93,11 +93,12 @@ def leave_empty(notebook: Path, why: str, staging: Path) -> None:
     (staging / "metrics.json").write_text(json.dumps({"nothing to do": why}, indent=2) + "\n", encoding="utf-8")
 
 
-def _declared_folders(stage: str, staging: Path) -> None:
-    """DVC wants every folder that dvc.yaml declares, also one that this corpus leaves empty."""
-    for name in declared(stage):
-        if not Path(name).suffix:
-            (staging / name).mkdir(parents=True, exist_ok=True)
+def _fill_folders(stage: str, staging: Path, why: str) -> None:
+    """DVC wants every folder that dvc.yaml declares: one that this corpus leaves empty holds the reason."""
+    for folder in (staging / name for name in declared(stage) if not Path(name).suffix):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            (folder / NOTHING).write_text(why + "\n", encoding="utf-8")
 
 
 def declared(stage: str) -> list[str]:

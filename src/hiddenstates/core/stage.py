@@ -55,9 +55,13 @@ class Stage:
         add_timings(self.folder, timings)
 
 
+NOTHING = "nothing.txt"
+"""Alone in a folder for which the data gave nothing: the sentence that says why. (DVC warns of empty folders.)"""
+
+
 def made(folder: Path) -> bool:
-    """Whether an earlier stage left anything there: one that the data gave nothing to do leaves an empty folder."""
-    return folder.is_dir() and any(folder.iterdir())
+    """Whether an earlier stage left anything there but the sentence that says why it did not."""
+    return folder.is_dir() and any(path.name != NOTHING for path in folder.iterdir())
 
 
 def add_timings(folder: Path, timings: Mapping[str, Any]) -> None:

@@ -9,12 +9,10 @@ from typing import Any
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import out_folder, resolved
-from hiddenstates.pipeline.settings import Sections, encoders, source_of, uses_trained
+from hiddenstates.pipeline.settings import COUNTRIES, Sections, encoders, source_of, uses_trained
 
 LEFT_OUT = "left_out.txt"
 """In the folder of an encoder that the stage `states` left out: the sentence that says why."""
-
-COUNTRIES = "countries"
 
 
 @dataclass(frozen=True)

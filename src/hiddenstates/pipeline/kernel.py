@@ -22,7 +22,9 @@ def own_kernel() -> Iterator[str]:
     with TemporaryDirectory(prefix="hiddenstates-kernel-") as folder:
         spec = Path(folder, "kernels", NAME)
         spec.mkdir(parents=True)
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        # its one warning, that it listens on this machine without encryption, is no news to whoever runs a notebook
+        quiet = "--IPKernelApp.log_level=ERROR"
+        command = [sys.executable, "-m", "ipykernel_launcher", quiet, "-f", "{connection_file}"]
         about = {"argv": command, "display_name": "Python 3", "language": "python"}
         (spec / "kernel.json").write_text(json.dumps(about), encoding="utf-8")
         os.environ["JUPYTER_PATH"] = os.pathsep.join([folder, *([before] if before else [])])

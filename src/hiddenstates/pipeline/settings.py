@@ -17,7 +17,8 @@ READS_BOTH = ("vlt5", "vlbart")
 TRAINED = Path("out", "pretrain", "models")
 """Where the stage `pretrain` leaves its models, as params.yaml writes it."""
 
-NAMED = ("countries", "huggingface")
+COUNTRIES = "countries"
+NAMED = (COUNTRIES, "huggingface")
 """Sources of a corpus that are no folder."""
 
 
@@ -60,7 +61,7 @@ def _tagged(sections: Sections) -> dict[str, Any]:
     """The tagged sentences, and the encoder of their words, where the section names none."""
     section: Any = sections["tagging"]
     source = next(iter(encoders(sections).values()))
-    own = {"source": section.source or source_of(sections)}
+    own = {"source": section.source or COUNTRIES}  # of another corpus, the stage has nothing to do
     return own | ({} if section.model else {"model": source.model, "revision": source.revision})
 
 

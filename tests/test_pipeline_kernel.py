@@ -1,0 +1,51 @@
+"""The kernel is the runner's own, whatever kernelspecs the user's environment holds."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+
+from hiddenstates.pipeline.kernel import own_kernel
+from hiddenstates.run import _execute
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A JUPYTER_PATH whose python3, and whose kernel of our name, start something that is no kernel."""
+    for name in ("python3", "hiddenstates"):
+        spec = tmp_path / "jupyter" / "kernels" / name
+        spec.mkdir(parents=True)
+        about = {"argv": ["/nonexistent/python"], "display_name": "Another", "language": "python"}
+        (spec / "kernel.json").write_text(json.dumps(about), "utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("foreign")
+def test_the_spec_starts_this_interpreter_and_is_gone_afterwards() -> None:
+    before = os.environ["JUPYTER_PATH"]
+    with own_kernel() as name:
+        assert KernelSpecManager().get_kernel_spec(name).argv[0] == sys.executable
+    assert os.environ["JUPYTER_PATH"] == before
+
+
+def test_without_a_jupyter_path_there_is_none_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTER_PATH", raising=False)
+    with own_kernel():
+        pass
+    assert "JUPYTER_PATH" not in os.environ
+
+
+def test_a_notebook_runs_in_it(foreign: Path) -> None:
+    cells = [nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})]
+    cells.append(nbformat.v4.new_code_cell("import sys\nprint(sys.executable, n)"))
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), foreign / "n.ipynb")
+    _execute(foreign / "n.ipynb", foreign / "done.ipynb", {"n": 2})
+    done = nbformat.read(foreign / "done.ipynb", as_version=4)
+    assert done.cells[-1].outputs[0].text == f"{sys.executable} 2\n"
+    assert done.metadata.kernelspec.name == "python3"
