@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 from test_index import PASSAGES, QUERIES, UNIT, by_hand, embeddings
 
+from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
 from hiddenstates.retrieval.index import (
     agreement,
@@ -12,6 +13,7 @@ from hiddenstates.retrieval.index import (
     recommended,
     speeds,
     split,
+    trainable,
 )
 
 EXACT = build_index(PASSAGES).search(QUERIES, 10)
@@ -27,6 +29,18 @@ def test_agreement_by_hand() -> None:
 def test_two_factories_that_come_to_the_same_are_one() -> None:
     built = candidates(PASSAGES, ["IVF{cells},Flat", "IVF14,Flat", "Flat"])
     assert [candidate.bundle.factory for candidate in built] == ["IVF14,Flat", "Flat"]
+
+
+def test_few_passages_train_no_cells_and_no_codes() -> None:
+    few = by_hand([[1, 0], [0, 1], [0.6, 0.8]], UNIT)
+    kinds = ["Flat", "IVF{cells},Flat", "IVF16,Flat", "HNSW8", "SQ8", "PQ1x4fs", "PQ1"]
+    assert trainable(few, kinds) == ["Flat", "IVF{cells},Flat", "HNSW8", "SQ8"]
+    assert trainable(PASSAGES, ["IVF16,Flat", "PQ8x4fs", "PQ8"]) == [
+        "IVF16,Flat",
+        "PQ8x4fs",
+    ]  # 200 of them; PQ8 wants 256
+    with pytest.raises(LabError, match="faiss cannot make 'Flot'"):
+        trainable(few, ["Flot"])
 
 
 def test_what_is_measured_of_each() -> None:

@@ -5,7 +5,16 @@ Those beyond memory are built by `large.build_large`, imported by itself: it tak
 
 from hiddenstates.retrieval.index.building import added, build_index, missing
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
-from hiddenstates.retrieval.index.measuring import agreement, candidates, grown, qualities, recommended, speeds, split
+from hiddenstates.retrieval.index.measuring import (
+    agreement,
+    candidates,
+    grown,
+    qualities,
+    recommended,
+    speeds,
+    split,
+    trainable,
+)
 
 __all__ = [
     "IndexBundle",
@@ -20,4 +29,5 @@ __all__ = [
     "recommended",
     "speeds",
     "split",
+    "trainable",
 ]

@@ -16,6 +16,11 @@ from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_h
 TRAINED_ON = 100_000
 """At most so many vectors train the cells and the codes of an index."""
 
+
+class TooFewError(LabError):
+    """So few vectors train no cells and no codes of this kind."""
+
+
 METRICS = {
     "cosine": faiss.METRIC_INNER_PRODUCT,
     "inner product": faiss.METRIC_INNER_PRODUCT,
@@ -110,7 +115,8 @@ def trained(sample: Float32[np.ndarray, "chosen width"], factory: str, metric: i
     except (RuntimeError, ValueError) as error:
         # what stands before the last colon of an error of faiss is the place in its sources
         reason = str(error).rpartition(": ")[2] if isinstance(error, RuntimeError) else error
-        raise LabError(
+        kind = TooFewError if "Number of training points" in str(error) else LabError
+        raise kind(
             f"index.factories: faiss cannot make {factory!r} of {n} vectors of {width} dimensions ({reason}). "
             "Write Flat, HNSW32 efSearch=64, IVF{cells},Flat nprobe=8 or PQ{pairs}x4fs,RFlat, say."
         ) from error

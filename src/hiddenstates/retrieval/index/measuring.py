@@ -14,13 +14,16 @@ import pandas as pd
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.retrieval.index.building import added, build_index
+from hiddenstates.retrieval.index.building import TooFewError, added, build_index, filled, trained
 from hiddenstates.retrieval.index.bundle import IndexBundle
 
 SINGLES = 200
 """Queries that are asked one by one."""
 
 ROUNDS = 5
+
+PLENTY = 1024
+"""Vectors: so many train whatever is usual, codes of 8 bits want 256."""
 
 COUNTERS: Any = faiss.cvar
 
@@ -31,6 +34,20 @@ class Candidate:
 
     bundle: IndexBundle
     seconds: float
+
+
+def trainable(passages: Embeddings, factories: Iterable[str]) -> list[str]:
+    """The factories, less those whose cells or codes want more vectors to train on than there are passages."""
+    vectors = passages.vectors
+    return [f for f in factories if len(vectors) >= PLENTY or _trains(filled(f, *vectors.shape), vectors)]
+
+
+def _trains(factory: str, vectors: np.ndarray) -> bool:
+    try:
+        trained(vectors, factory, faiss.METRIC_INNER_PRODUCT)
+    except TooFewError:
+        return False
+    return True
 
 
 def candidates(passages: Embeddings, factories: Iterable[str], seed: int = 0) -> list[Candidate]:
