@@ -134,7 +134,9 @@ def test_a_task_goes_on_without_a_broken_image_and_is_pinned_anew(tmp_path: Path
 
 
 def test_where_no_image_can_be_read_the_folder_is_the_wrong_one(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"none of the 2 images can be read, first 'a.gif' \(no such file\)\. Check that"):
+    with pytest.raises(
+        LabError, match=r"none of the 2 images can be read, first 'a.gif' \(no such file\)\. Check that"
+    ):
         checked(make_task(tmp_path, passage_image="a.gif", query_image="b.gif"), "here")
 
 

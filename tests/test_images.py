@@ -35,7 +35,9 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture", "utf-8")
-    with pytest.raises(LabError, match=r"a\.png: a broken image \(no such format\)\. Replace it with an intact file: GIF"):
+    with pytest.raises(
+        LabError, match=r"a\.png: a broken image \(no such format\)\. Replace it with an intact file: GIF"
+    ):
         read_image(tmp_path / "a.png")
 
 

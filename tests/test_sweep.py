@@ -80,7 +80,9 @@ def duplicates() -> tuple[TaskStates, Task]:
         passages[:, [40, 41]] = passages[:, [3, 4]]
         passages[0] = 1.0  # a state that is the same for all
     passages = PooledStates(found.passages.ids, values, STATES, "abc")
-    judged = {f"p{i}": {p: g for p, g in row.items() if p != f"p{i}"} for i, row in enumerate(task().qrels.rows.values())}
+    judged = {
+        f"p{i}": {p: g for p, g in row.items() if p != f"p{i}"} for i, row in enumerate(task().qrels.rows.values())
+    }
     judged["p3"] = {"p40": 1.0, "p50": 2.0, "p51": 0.0}
     queries = table([{"id": i, "set": "a"} for i in ids], QUERY_COLUMNS)
     return TaskStates(passages, passages.select(ids)), replace(

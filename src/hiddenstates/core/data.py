@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 from datasets.exceptions import DatasetsError
 from datasets.utils import disable_progress_bars
 from pydantic import BaseModel
@@ -189,7 +189,9 @@ def pinned(name: str, passages: Dataset) -> str:
 
 
 def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
-    """One split of a Hugging Face dataset, nested columns laid flat with dotted names (`output.answer`).
+    """One split of a Hugging Face dataset in plain values, nested columns laid flat with dotted names (`output.answer`).
+
+    A picture is a dict of its file's `bytes` and `path`, either of them None.
 
     name:     a path under the repository or absolute (a folder that `save_to_disk` wrote, or JSONL, CSV or Parquet),
               else a name on the hub; no code of a dataset is ever run
@@ -204,7 +206,10 @@ def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
         raise LabError(f"{name}: one split is wanted, not {', '.join(splits)}. Save the one you mean on its own.")
     if split is not None and split not in splits:
         raise LabError(f"{name}: no split {split!r}, only {', '.join(splits)}. Set corpus.huggingface.splits.")
-    return splits[split or next(iter(splits))].flatten()
+    chosen = splits[split or next(iter(splits))].with_format(None).flatten()  # plain values, whatever it was saved with
+    for column in [name for name, feature in chosen.features.items() if isinstance(feature, Image)]:
+        chosen = chosen.cast_column(column, Image(decode=False))
+    return chosen
 
 
 def _open_local(path: Path) -> Dataset | DatasetDict:

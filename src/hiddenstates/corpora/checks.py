@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,8 @@ MEASURED = ("dev", "test")  # every query set needs both: one to choose on, one 
 
 
 def checked(task: Task, source: str) -> Task:
-    """The task itself, if it is sound, without the images that cannot be read; else LabError, beginning with `source`."""
-    if not len(task.kb.passages):
-        raise LabError(f"{source}: no passages. Add at least one to search.")
-    _check_ids(task.kb.ids, "passage", source)
+    """The task itself, if it is sound, without the images that cannot be read; else LabError with `source` first."""
+    check_passages(task.kb.ids, source)
     _check_ids(task.queries["id"][:], "query", source)
     _check_judgements(task, source)
     for query_set in task.sets or [source]:
@@ -44,6 +42,13 @@ def counts(task: Task) -> dict[str, Any]:
         "missing_images": sum(fault == MISSING for fault in task.faults.values()),
         "broken_images": sum(fault != MISSING for fault in task.faults.values()),
     }
+
+
+def check_passages(ids: Sequence[str], source: str) -> None:
+    """LabError unless there are passages, each with an id of its own that a TREC file can hold."""
+    if not ids:
+        raise LabError(f"{source}: no passages. Add at least one to search.")
+    _check_ids(ids, "passage", source)
 
 
 def _check_ids(ids: Iterable[str], kind: str, source: str) -> None:

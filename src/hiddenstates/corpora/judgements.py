@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hiddenstates.core.data import Row
 from hiddenstates.core.errors import LabError
 
 Grades = dict[str, dict[str, float]]
@@ -19,8 +20,8 @@ class Judgement(NamedTuple):
     grade: float
 
 
-class Item(NamedTuple):
-    """A query or a passage: where it stands in its source, and its text, the title first."""
+class Asked(NamedTuple):
+    """A query, and where it stands in its source."""
 
     where: str
     text: str
@@ -35,8 +36,8 @@ class _Tally:
     def note(self, kind: str, where: str) -> None:
         self.found.setdefault(kind, []).append(where)
 
-    def notes(self) -> list[str]:
-        return [f"{places[0]}: the first of {len(places)} {kind}." for kind, places in self.found.items()]
+    def notes(self) -> tuple[str, ...]:
+        return tuple(f"{places[0]}: the first of {len(places)} {kind}." for kind, places in self.found.items())
 
 
 LOST_QUERY = "judgements of queries that do not exist; they are left out"
@@ -49,7 +50,7 @@ AGAIN = "judgements of a pair that is judged otherwise before; the last one coun
 
 def settled(
     judgements: Iterable[Judgement], queries: Collection[str], passages: Collection[str]
-) -> tuple[Grades, list[str]]:
+) -> tuple[Grades, tuple[str, ...]]:
     """query id -> {passage id: grade}, and a note for each kind of judgement that is not taken as it is written.
 
     LabError where there are judgements, and not one is of a query and a passage that exist.
@@ -75,25 +76,28 @@ def settled(
     return rows, tally.notes()
 
 
-def identical(
-    queries: Mapping[str, Item], passages: Mapping[str, Item], grades: Grades
-) -> tuple[bool, list[str]]:
+def identical(queries: Mapping[str, Asked], passages: Iterable[Row], grades: Grades) -> tuple[bool, tuple[str, ...]]:
     """Are queries passages themselves, under the same ids? And a note where ids coincide.
 
     So it is in ArguAna and Quora, where BEIR's evaluator ignores a passage under the query's own id. That evaluator
     goes by ids alone; but two that are numbered from 1 on have nothing to do with each other (Cranfield). So most of
     these texts must be the same too, but for case and punctuation, and none may be judged relevant to itself.
+
+    passages: with id, title and text
     """
-    both = [id for id in queries if id in passages]
+    both = {row["id"]: _same(queries[row["id"]].text, row) for row in passages if row["id"] in queries}
     if not both:
-        return False, []
-    same = sum(_words(queries[id].text) in (_words(passages[id].text), _words(passages[id].title)) for id in both)
+        return False, ()
     judged = any(grades.get(id, {}).get(id, 0) > 0 for id in both)
-    first = f"{queries[both[0]].where}: the first of {len(both)} queries"
-    if 2 * same > len(both) and not judged:
-        return True, [f"{first} that are passages themselves, under the same id; no query finds itself, as in BEIR."]
-    why = "which are judged relevant to it" if judged else "which have other texts"
-    return False, [f"{first} under the id of a passage, {why}; all passages are searched, whereas BEIR ignores those."]
+    first = f"{queries[next(iter(both))].where}: the first of {len(both)} queries"
+    if 2 * sum(both.values()) > len(both) and not judged:
+        return True, (f"{first} that are passages themselves, under the same id; no query finds itself, as in BEIR.",)
+    why = "which some judge relevant" if judged else "which has another text"
+    return False, (f"{first} under the id of a passage, {why}; all passages are searched, whereas BEIR ignores those.",)
+
+
+def _same(query: str, passage: Row) -> bool:
+    return _words(query) in (_words(passage["text"]), _words(f"{passage['title']} {passage['text']}"))
 
 
 def _words(text: str) -> list[str]:

@@ -36,7 +36,9 @@ def cropped(picture: Image.Image, processor: Any, name: str) -> Image.Image:
     if not edge or size.get("longest_edge") or long <= THIN * short:
         return picture
     if not processor.do_center_crop:
-        raise LabError(f"{name}: {picture.width} × {picture.height} pixels are too thin for this model. Crop the image.")
+        raise LabError(
+            f"{name}: {picture.width} × {picture.height} pixels are too thin for this model. Crop the image."
+        )
     upright = picture.height > picture.width
     kept = dict(processor.crop_size)["height" if upright else "width"]
     scaled = int(edge * long / short)  # as transformers rounds it

@@ -21,7 +21,9 @@ def bm25_run(task: Task, depth: int) -> Run:
     def best(depth: int) -> Run:
         found, scores = retriever.retrieve(asked, k=min(depth, len(ids)), show_progress=False)
         rows = zip(task.queries["id"], found, scores, strict=True)
-        return Run({q: {ids[p]: float(s) for p, s in zip(row, values, strict=True) if s > 0} for q, row, values in rows})
+        return Run(
+            {q: {ids[p]: float(s) for p, s in zip(row, values, strict=True) if s > 0} for q, row, values in rows}
+        )
 
     if task.measure == "retrieval":
         return task.searched(best, depth)
