@@ -233,6 +233,7 @@ def test_ids_of_every_type_are_text(section: dict[str, Any], tmp_path: Path) -> 
         splits[name] = Dataset.from_dict(found, features=kinds)
     DatasetDict(splits).save_to_disk(tmp_path / "asked")
     section |= {"passages": str(tmp_path / "keyed"), "queries": str(tmp_path / "asked")}
+    section["splits"] = {"validation": "dev", "test": "test"}
     section["passage_columns"] = {"id": "key", "text": "words", "title": "title"}
     section["query_columns"] = {"text": "input", "relevant": "hits", "entity": "no"}
     task = load(section, tmp_path)

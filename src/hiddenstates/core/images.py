@@ -48,7 +48,8 @@ def read_image(path: Path) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Loaded, in RGBA. Pillow turns TIFF itself while it loads, and then takes the tag away."""
-    rawmode = image.tile[0].args if image.tile else ""
+    tile = getattr(image, "tile", None)  # what Pillow will decode, and how
+    rawmode = tile[0].args if tile else ""
     _forget_xmp(image)
     image.load()  # a PNG's EXIF may stand behind its pixels
     _forget_xmp(image)

@@ -33,7 +33,7 @@ class Record:
         return unicodedata.normalize("NFC", self.optional(key))
 
     def id(self, key: str) -> str:
-        """An id: text, or a whole number, which becomes text. Accents are composed (NFC): ids differ in letters only."""
+        """An id: text, or a whole number, which becomes text. Accents are composed (NFC)."""
         return unicodedata.normalize("NFC", self._named(key, self._value(key)))
 
     def ids(self, key: str) -> list[str]:

@@ -103,7 +103,7 @@ def _files(folder: Path) -> dict[str, Path]:
 def _blocks(path: Path, token_column: int, tag_column: int) -> Iterator[list[Word]]:
     """The words of each sentence."""
     rows = _columns(path)
-    width = next((len(row) for _, row in rows if row and not row[0].startswith((COMMENT, DOCUMENT))), 0)
+    width = _width([row for _, row in rows if row], tag_column)
     block: list[Word] = []
     for where, row in rows:
         if row and not row[0].startswith(DOCUMENT):
@@ -128,6 +128,13 @@ def _columns(path: Path) -> list[tuple[str, list[str]]]:
         (where, [column.strip(" ") for column in plain[i][1]] if i in plain else re.findall(r"[^ \t]+", line))
         for i, (where, line) in enumerate(found)
     ]
+
+
+def _width(rows: Sequence[list[str]], tag_column: int) -> int:
+    """The columns of the first line that is surely a word; else of the first that may be one."""
+    words = (row for row in rows if not row[0].startswith((COMMENT, DOCUMENT)))
+    tagged = (row for row in rows if not _is_comment(row, len(row), tag_column))
+    return len(next(words, next(tagged, [])))
 
 
 def _is_comment(row: list[str], width: int, tag_column: int) -> bool:

@@ -37,10 +37,12 @@ class Lists:
         named = {passage: titles[passage] for passage in shown.passages}
         views = {image: task.kb.images / image for image in dict.fromkeys(shown.queries.values())}
         names = onto_passages(search_names(clip, views, list(named.values())), named, shown.queries)
-        image, name = (
-            task.searched(lambda _, run=run: run, len(titles)) for run in (shown.onto_passages(images), names)
-        )
+        image, name = (task.searched(partial(_whole, run), len(titles)) for run in (shown.onto_passages(images), names))
         return cls(text, image, name, images)
+
+
+def _whole(run: Run, _: int) -> Run:
+    return run
 
 
 @dataclass(frozen=True)
