@@ -23,7 +23,7 @@ TURNS = {
 
 
 def read_image(path: Path) -> Image.Image:
-    """The picture in RGB as a viewer shows it: upright, in sRGB, the first frame or page, white where it is transparent.
+    """The picture in RGB as a viewer shows it: upright, in sRGB, the first frame or page, on white.
 
     Raises LabError for a file that is missing, that does not decode, that is too large by its header alone, or whose
     samples have no defined white.
