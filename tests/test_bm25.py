@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -41,3 +42,10 @@ def test_for_similarity_each_judged_pair_has_a_score() -> None:
     assert {query: set(run[query]) for query in run} == {"q0": {"p1", "p0"}, "q1": {"p0"}, "q2": {"p2"}, "q3": {"p4"}}
     assert run["q0"]["p1"] > 0
     assert run["q0"]["p0"] == run["q1"]["p0"] == run["q3"]["p4"] == 0
+
+
+def test_a_query_that_is_a_passage_does_not_find_itself() -> None:
+    queries = table([{"id": "p0", "text": PASSAGES["p0"]}], QUERY_COLUMNS)
+    asked = replace(task(), queries=queries, qrels=Qrels({"p0": {"p1": 1.0}}))
+    assert list(bm25_run(asked, 1)["p0"]) == ["p0"]
+    assert list(bm25_run(replace(asked, ignore_identical_ids=True), 1)["p0"]) == ["p1"]

@@ -1,4 +1,5 @@
 import struct
+import unicodedata
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import MAX_PIXELS
 from hiddenstates.core.relevance import Qrels
@@ -37,6 +38,8 @@ def test_counts_say_how_much_there_is_of_everything(tmp_path: Path) -> None:
         "unjudged_queries": 3,
         "judgements": 8,
         "images": 2,
+        "missing_images": 0,
+        "broken_images": 0,
     }
 
 
@@ -103,10 +106,48 @@ def test_an_image_name_that_leaves_the_folder_is_refused(tmp_path: Path, side: s
 
 
 @pytest.mark.parametrize("name", ["none.gif", ".", "loop.gif"])
-def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_task_goes_on_without_an_image_that_is_no_file(tmp_path: Path, name: str) -> None:
+    save_flag(tmp_path / "a.gif")
     (tmp_path / "loop.gif").symlink_to(tmp_path / "loop.gif")
-    with pytest.raises(LabError, match=r"no such image\. Put the file there"):
-        checked(make_task(tmp_path, passage_image=name), "here")
+    task = checked(make_task(tmp_path, passage_image=name, query_image="a.gif"), "here")
+    assert task.kb.passages["image"][:] == ["", ""]
+    assert set(task.queries["image"][:]) == {"a.gif"}
+    assert task.faults == {name: "no such file"}
+    assert [counts(task)[key] for key in ("images", "missing_images", "broken_images")] == [1, 1, 0]
+    assert task.notes == (
+        f"{tmp_path}: 1 of 2 images cannot be read, and their passages and queries go without. 1 missing: {name!r}",
+    )
+
+
+def test_a_task_goes_on_without_a_broken_image_and_is_pinned_anew(tmp_path: Path) -> None:
+    save_flag(tmp_path / "a.gif")
+    (tmp_path / "b.png").write_bytes(png_header(4, 4))
+    before = make_task(tmp_path, passage_image="b.png", query_image="a.gif")
+    task = checked(before, "here")
+    assert [counts(task)[key] for key in ("images", "missing_images", "broken_images")] == [1, 0, 1]
+    assert task.faults["b.png"].startswith("a broken image (")
+    assert "1 broken: 'b.png (a broken image (" in task.notes[0]
+    assert task.kb.revision == pinned("made", task.kb.passages) != pinned("made", before.kb.passages)
+    task.save(tmp_path / "task")
+    again = Task.load(tmp_path / "task")
+    assert (again.notes, again.faults) == (task.notes, task.faults)
+
+
+def test_where_no_image_can_be_read_the_folder_is_the_wrong_one(tmp_path: Path) -> None:
+    with pytest.raises(
+        LabError, match=r"none of the 2 images can be read, first 'a.gif' \(no such file\)\. Check that"
+    ):
+        checked(make_task(tmp_path, passage_image="a.gif", query_image="b.gif"), "here")
+
+
+@pytest.mark.parametrize(("written", "named"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_a_file_name_may_be_composed_or_not(tmp_path: Path, written: str, named: str) -> None:
+    there, asked = (unicodedata.normalize(form, "Curaçao/Côté.gif") for form in (written, named))
+    (tmp_path / there).parent.mkdir()
+    save_flag(tmp_path / there)
+    task = checked(make_task(tmp_path, passage_image=asked), "here")
+    assert task.kb.passages["image"][0] == there
+    assert not task.faults
 
 
 @pytest.mark.parametrize("name", ["a\0.gif", "a" * 300])
@@ -120,20 +161,20 @@ def test_what_cannot_be_a_file_name_is_refused(tmp_path: Path, name: str) -> Non
 def test_a_cut_image_is_refused(tmp_path: Path, suffix: str, kept: float) -> None:
     whole = save_flag(tmp_path / f"a.{suffix}")
     (tmp_path / f"a.{suffix}").write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(LabError, match=rf"a.{suffix}: a broken image \(.*\)\. Replace it by a whole one of GIF"):
+    with pytest.raises(LabError, match=rf"a.{suffix}' \(a broken image \(.*\)\. Replace it with an intact file: GIF"):
         checked(make_task(tmp_path, passage_image=f"a.{suffix}"), "here")
 
 
 def test_a_document_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
-    with pytest.raises(LabError, match=r"a.png: a broken image \(no such format\)"):
+    with pytest.raises(LabError, match=r"a.png' \(a broken image \(no such format\)"):
         checked(make_task(tmp_path, query_image="a.png"), "here")
 
 
 @pytest.mark.parametrize("side", [MAX_PIXELS // 1000 + 1, 10_000_000])
 def test_an_image_of_too_many_pixels_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
     (tmp_path / "a.png").write_bytes(png_header(1000, side))
-    with pytest.raises(LabError, match=r"a.png: an image of more than 50 megapixels\. Make it smaller"):
+    with pytest.raises(LabError, match=r"a.png' \(an image of more than 50 megapixels\. Make it smaller"):
         checked(make_task(tmp_path, passage_image="a.png"), "here")
 
 

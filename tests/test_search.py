@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,18 @@ def test_queries_without_states_are_named() -> None:
     fewer = TaskStates(states().passages, states().queries.select(["q0"]))
     with pytest.raises(LabError, match="no states of item 'q1'"):
         search(fewer, task(), Strategy.parse("-1/mean"), depth=1)
+
+
+def test_a_query_that_is_a_passage_does_not_find_itself() -> None:
+    asked = replace(task(), queries=table([{"id": "a"}], QUERY_COLUMNS), qrels=Qrels({"a": {"c": 1.0}}))
+    same = TaskStates(states().passages, states().passages.select(["a"]))
+    strategy = Strategy.parse("-1/mean")
+    assert list(search(same, asked, strategy, depth=2)["a"]) == ["a", "c"]
+    itself = replace(asked, ignore_identical_ids=True)
+    bundle = build_index(same.passages.embed(strategy))
+    for run in (
+        search(same, itself, strategy, depth=2),
+        search_index(bundle, same.queries.embed(strategy), itself, depth=2),
+    ):
+        assert list(run["a"]) == ["c", "b"]
+    assert list(search(same, itself, strategy, depth=1)["a"]) == ["c"]

@@ -1,6 +1,8 @@
+import csv
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from hiddenstates.core.data import Task
@@ -86,7 +88,7 @@ def test_scores_keep_every_digit_when_saved(folder: Path, tmp_path: Path) -> Non
 BAD = {
     "no score": ("dev.tsv", ["sentence1\tsentence2", "a\tb"], r"dev.tsv:1: the header has no score\. Begin with sent"),
     "no header": ("dev.tsv", ["a\tb\t1"], r"dev.tsv:1: the header has no sentence1, sentence2, score"),
-    "too few": ("dev.tsv", [HEADER, "a\tb\t1", "a b"], r"dev.tsv:3: 1 fields, but the header has 3\. Mend or delete"),
+    "too few": ("dev.tsv", [HEADER, "a\tb\t1", "a b"], r"dev.tsv:3: 1 fields, but the header has 3\. Fix or delete"),
     "too many": ("dev.tsv", [HEADER, "a\tb\t1\t2"], r"dev.tsv:2: 4 fields, but the header has 3"),
     "word": ("dev.tsv", [HEADER, "a\tb\thigh"], r"dev.tsv:2: \"score\" is 'high'\. Make it a finite number"),
     "infinite": ("dev.tsv", [HEADER, "a\tb\tinf"], r"dev.tsv:2: \"score\" is 'inf'\. Make it a finite number"),
@@ -121,4 +123,39 @@ def test_a_bad_file_is_refused(folder: Path, case: str) -> None:
 def test_without_a_test_file_nothing_is_guessed(folder: Path) -> None:
     (folder / "test.tsv").unlink()
     with pytest.raises(LabError, match=r"pairs: no test split \(found: dev\)\. Add one"):
+        load(folder)
+
+
+def test_quotes_that_pandas_put_round_a_field_are_taken_off(folder: Path) -> None:
+    texts = ['He said "no"', "a\ttab", "two\nlines", '"', "plain"]
+    frame = pd.DataFrame({"sentence1": texts, "sentence2": texts[::-1], "score": range(5)})
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC):
+        frame.to_csv(folder / "dev.tsv", sep="\t", index=False, quoting=quoting, lineterminator="\r\n")
+        task = load(folder).select(split="dev")
+        assert task.queries["text"][:] == texts
+    assert task.queries["id"][:] == ["dev-2", "dev-3", "dev-4", "dev-7", "dev-8"]  # the line where each begins
+
+
+@pytest.mark.parametrize(
+    ("rows", "texts"),
+    [
+        (['"Go.\tb\t1', 'he ended"\tb\t2'], ['"Go.', 'he ended"']),  # a quote that opens here and ends there
+        (['"Hello."\tb\t1', "c\td\t2"], ['"Hello."', "c"]),  # a quotation
+        (['"Hello," he said\tb\t1', '"Go," too\td\t2'], ['"Hello," he said', '"Go," too']),
+        (['"Hello, you"\tb\t1', "c, d\td\t2"], ['"Hello, you"', "c, d"]),  # Excel quotes every comma, or none
+        (['"Hello, you"\tb\t1', "c\td\t2"], ["Hello, you", "c"]),
+        (['"He said ""no"""\tb\t1', "c\td\t2"], ['He said "no"', "c"]),
+        (['"He said ""no"""\tb\t1', '5" long\td\t2'], ['"He said ""no"""', '5" long']),
+    ],
+)
+def test_quotes_are_of_the_text_unless_the_whole_file_is_quoted(
+    folder: Path, rows: list[str], texts: list[str]
+) -> None:
+    write_lines(folder / "dev.tsv", ["\ufeff" + HEADER, *rows])
+    assert load(folder).select(split="dev").queries["text"][:] == texts
+
+
+def test_utf16_is_named(folder: Path) -> None:
+    (folder / "dev.tsv").write_bytes(HEADER.encode("utf-16"))
+    with pytest.raises(LabError, match=r"dev\.tsv:1: UTF-16, not UTF-8 .*Save it as UTF-8"):
         load(folder)

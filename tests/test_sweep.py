@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from tiny import STATES
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.relevance import Qrels
+from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
@@ -68,6 +69,63 @@ def test_every_strategy_is_listed_once_the_simplest_first(swept: Sweep) -> None:
     assert sizes == sorted(sizes)
     assert {(s.combine == "single", len(s.layers) == 1) for s in swept.strategies} == {(True, True), (False, False)}
     assert not {s.combine for s in swept.strategies} - {"single", "sum", "concat"}
+
+
+def duplicates() -> tuple[TaskStates, Task]:
+    """Queries that are passages themselves, under the same id, two of them beside a passage of the same vector."""
+    found = states()
+    ids = [f"p{i}" for i in range(N_QUERIES)]
+    values = {pool: passages.copy() for pool, passages in found.passages.values.items()}
+    for passages in values.values():
+        passages[:, [40, 41]] = passages[:, [3, 4]]
+        passages[0] = 1.0  # a state that is the same for all
+    passages = PooledStates(found.passages.ids, values, STATES, "abc")
+    judged = {
+        f"p{i}": {p: g for p, g in row.items() if p != f"p{i}"} for i, row in enumerate(task().qrels.rows.values())
+    }
+    judged["p3"] = {"p40": 1.0, "p50": 2.0, "p51": 0.0}
+    queries = table([{"id": i, "set": "a"} for i in ids], QUERY_COLUMNS)
+    return TaskStates(passages, passages.select(ids)), replace(
+        task(), queries=queries, qrels=Qrels(judged), ignore_identical_ids=True
+    )
+
+
+def in_float64(found: TaskStates, strategy: Strategy) -> tuple[np.ndarray, np.ndarray]:
+    """Inner products of queries and passages, and the products of their lengths."""
+    both = []
+    for part in (found.queries, found.passages):
+        layers = [part.values[strategy.pool][i].astype(float) for i in strategy.layers]
+        both.append(np.concatenate(layers, -1) if strategy.combine == "concat" else np.sum(layers, 0))
+    queries, passages = both
+    return queries @ passages.T, np.outer(np.linalg.norm(queries, axis=1), np.linalg.norm(passages, axis=1))
+
+
+def test_a_query_that_is_a_passage_never_finds_itself() -> None:
+    found, asked = duplicates()
+    swept = sweep(found, asked, [*MEASURES, f"mrr@{N_PASSAGES}"])
+    # float32 may tell two passages of one vector apart
+    alone = [asked.qrels[query].keys().isdisjoint({"p3", "p4", "p40", "p41"}) for query in asked.qrels]
+    for strategy in set(swept.strategies).difference(swept.constant):
+        scores = np.divide(*in_float64(found, strategy))
+        rows = {
+            q: {p: round(float(s), 12) for p, s in zip(found.passages.ids, row, strict=True) if p != q}
+            for q, row in zip(found.queries.ids, scores, strict=True)
+        }
+        by_hand = evaluate(Run(rows), asked.qrels, list(swept.values))
+        searched = evaluate(search(found, asked, strategy, N_PASSAGES), asked.qrels, MEASURES)
+        for measure, values in swept.values.items():
+            ours = values[swept.row(strategy)]
+            assert_allclose(ours, by_hand[measure], atol=1e-6, err_msg=f"{strategy} {measure}")
+            if measure in searched:
+                assert_allclose(ours[alone], searched[measure][alone], atol=1e-6, err_msg=f"{strategy} {measure}")
+    last = swept.values[f"mrr@{N_PASSAGES}"][swept.row(swept.constant[0])]
+    assert last.max() == np.float32(1 / (N_PASSAGES - 1))  # all tied: the last of all but itself
+
+
+def test_where_ids_of_queries_and_passages_only_coincide_all_is_searched() -> None:
+    found, asked = duplicates()
+    plain = sweep(found, replace(asked, ignore_identical_ids=False), MEASURES)
+    assert plain.means.to_numpy().max() < sweep(found, asked, MEASURES).means.to_numpy().max()
 
 
 def test_every_value_is_that_of_an_exact_search(swept: Sweep) -> None:

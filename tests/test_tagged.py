@@ -70,7 +70,13 @@ def rewrite(name: str, text: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (rewrite("train.txt", "Bern B-LOC\nhas\n"), r"train\.txt:2: 'has' is not O, B-… or I-…\. Set tagging"),
+        (rewrite("train.txt", "Bern B-LOC\nhas\n"), r"train\.txt:2: 1 columns, but the file's first word has 2\."),
+        (rewrite("train.txt", "O\n"), r"train\.txt:1: word and tag are the same column, of 1\."),
+        (rewrite("train.txt", "Bern\tB-LOC\n\tO\n"), r"train\.txt:2: the word is empty\."),
+        (rewrite("train.txt", "Bern\tB-LOC\nis\t\tO\n"), r"train\.txt:2: 3 columns, but the file's first word has 2"),
+        (rewrite("train.txt", "Bern\tB-LOC\t\n"), r"train\.txt:1: '' is not O"),
+        (rewrite("train.txt", "New York B-LOC\nBern B-LOC\n"), r"train\.txt:2: 2 columns, but .* has 3"),
+        (rewrite("train.txt", "Bern B-LOC\n# text = no\n"), r"train\.txt:2: 4 columns, but .* has 2"),
         (rewrite("train.txt", "Bern S-LOC\n"), r"train\.txt:1: 'S-LOC' is not O"),
         (rewrite("train.txt", "Bern O\n"), r"train\.txt: no entity is tagged in column -1\. Check tagging\.tag_column"),
         (rewrite("train.txt", ""), r"train\.txt: no entity is tagged"),
@@ -89,6 +95,31 @@ def test_what_is_refused(folder: Path, spoil: Callable[[Path], object], message:
 def test_a_column_that_is_not_there(folder: Path, token: int, tag: int, key: str) -> None:
     with pytest.raises(LabError, match=rf"train\.txt:3: 4 columns, so none is {token or tag}\..*tagging\.{key}"):
         read_tagged(folder, token, tag)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("New York\tB-LOC\r\nis \tO \r\n", ("New York", "is")),
+        ("\ufeffBern\tB-LOC\nis O\n", ("Bern", "is")),  # tabs and blanks
+        ("# id 12\tdomain=train\nBern _ _ B-LOC\nis _ _ O\n", ("Bern", "is")),  # MultiCoNER
+        ("# text = Bern is\n# sent_id = 1\nBern\tB-LOC\nis\tO\n", ("Bern", "is")),
+        ("#\tO\nBern\tB-LOC\n#\tO\n", ("#", "Bern", "#")),  # the word #
+        ("#bern\tB-LOC\n", ("#bern",)),
+        ('"\tO\nBern\tB-LOC\n"\tO\n', ('"', "Bern", '"')),
+        ('""""\tO\nBern\tB-LOC\n""""\tO\n', ('"', "Bern", '"')),  # the same by pandas
+    ],
+)
+def test_lines_as_tools_write_them(folder: Path, text: str, words: tuple[str, ...]) -> None:
+    (folder / "valid.conll").write_bytes(text.encode())
+    assert [s.words for s in read_tagged(folder, 0, -1) if s.split == "dev"] == [words]
+
+
+def test_an_index_column_is_not_taken_for_a_word(folder: Path) -> None:
+    for name in FILES:
+        (folder / name).write_text("1\tBern\tB-LOC\tO\n2\t\tI-LOC\tO\n", "utf-8")
+    with pytest.raises(LabError, match=r"train\.txt:2: the word is empty"):
+        read_tagged(folder, 1, 2)
 
 
 def test_a_folder_that_is_not_there() -> None:

@@ -45,7 +45,7 @@ def test_a_word_is_pooled_from_its_pieces(tiny: Encoder) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (f"bern {BLANK_TOKEN} paris", r"here:bern .*: the tokenizer makes nothing of '\\u200b'\. Delete that word"),
+        (f"bern {BLANK_TOKEN} paris", r"makes no token of '\\u200b' \(here:bern .*\)\. Delete these words"),
         ("bern " * 39, r"a sentence of 41 tokens, but the model takes 40\. Split the sentence"),
     ],
 )

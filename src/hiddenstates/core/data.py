@@ -4,13 +4,13 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 from datasets.exceptions import DatasetsError
 from datasets.utils import disable_progress_bars
 from pydantic import BaseModel
@@ -18,11 +18,13 @@ from pydantic import BaseModel
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as
 from hiddenstates.core.paths import ROOT
-from hiddenstates.core.relevance import Qrels
+from hiddenstates.core.relevance import Qrels, Run
 
 PASSAGE_COLUMNS = ("id", "entity", "title", "text", "image", "topic")
 QUERY_COLUMNS = ("id", "set", "split", "text", "image", "template", "entity", "view")
 SPLITS = ("train", "dev", "test")
+MISSING = "no such file"
+"""The fault of an image that is not there."""
 
 Row = Mapping[str, Any]
 disable_progress_bars()  # its bars end up in executed notebooks, and nothing here maps for long
@@ -35,6 +37,9 @@ class _About(BaseModel):
     revision: str
     images: str
     unjudged: int
+    ignore_identical_ids: bool
+    notes: list[str]
+    faults: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,9 @@ class Task:
     queries: columns `QUERY_COLUMNS`, all strings; `set` names the kind of question, `split` one of `SPLITS`
     measure: "retrieval" ranks every passage; "similarity" correlates the cosine with the grade of each judged pair
     unjudged: how many queries of the source were left out, because nothing says what they should find
+    ignore_identical_ids: whether a query is a passage itself, under the same id, which it must not find (`searched`)
+    notes:    what was left out of the source, or taken otherwise than it is written; a sentence each
+    faults:   name of an image that no row has any more -> `MISSING`, or why it cannot be read
     """
 
     kb: KnowledgeBase
@@ -73,6 +81,9 @@ class Task:
     qrels: Qrels
     measure: Literal["retrieval", "similarity"] = "retrieval"
     unjudged: int = 0
+    ignore_identical_ids: bool = False
+    notes: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sets(self) -> list[str]:
@@ -93,6 +104,19 @@ class Task:
         ]
         queries = self.queries.select(wanted)
         return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
+
+    def searched(self, search: Callable[[int], Run], depth: int) -> Run:
+        """The `depth` best passages of each query, never the query itself where ids say that it is one.
+
+        As BEIR's evaluator does (`ignore_identical_ids`): a passage under the query's own id is no answer. Every search
+        of the task's queries goes through here.
+
+        search: what gives so many passages of each query, best first
+        """
+        if not self.ignore_identical_ids:
+            return search(depth)
+        found = search(depth + 1).rows.items()
+        return Run({q: dict([(p, score) for p, score in row.items() if p != q][:depth]) for q, row in found})
 
     def within(self, passages: Collection[str], queries: Collection[str]) -> "Task":
         """The same task with only these passages and queries; without a query that then has nothing to find."""
@@ -125,6 +149,9 @@ class Task:
             "revision": self.kb.revision,
             "images": str(images),
             "unjudged": self.unjudged,
+            "ignore_identical_ids": self.ignore_identical_ids,
+            "notes": list(self.notes),
+            "faults": dict(self.faults),
         }
         (folder / "task.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
@@ -138,7 +165,8 @@ class Task:
             _check_names({*passages["image"][:], *queries["image"][:]})
             kb = KnowledgeBase(passages, folder / about.images, about.revision)
             qrels = Qrels.read(folder / "qrels.trec").select(queries["id"])
-            return cls(kb, queries, qrels, about.measure, about.unjudged)
+            said = (about.measure, about.unjudged, about.ignore_identical_ids, tuple(about.notes), about.faults)
+            return cls(kb, queries, qrels, *said)
         except (OSError, ValueError) as error:
             raise LabError(f"{folder}: no task can be read from it ({error}). Run the stage `corpus` again.") from error
 
@@ -161,7 +189,9 @@ def pinned(name: str, passages: Dataset) -> str:
 
 
 def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
-    """One split of a Hugging Face dataset, nested columns laid flat with dotted names (`output.answer`).
+    """One split of a Hugging Face dataset in plain values, nested columns laid flat with dotted names (`output.answer`).
+
+    A picture is a dict of its file's `bytes` and `path`, either of them None.
 
     name:     a path under the repository or absolute (a folder that `save_to_disk` wrote, or JSONL, CSV or Parquet),
               else a name on the hub; no code of a dataset is ever run
@@ -176,7 +206,10 @@ def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
         raise LabError(f"{name}: one split is wanted, not {', '.join(splits)}. Save the one you mean on its own.")
     if split is not None and split not in splits:
         raise LabError(f"{name}: no split {split!r}, only {', '.join(splits)}. Set corpus.huggingface.splits.")
-    return splits[split or next(iter(splits))].flatten()
+    chosen = splits[split or next(iter(splits))].with_format(None).flatten()  # plain values, whatever it was saved with
+    for column in [name for name, feature in chosen.features.items() if isinstance(feature, Image)]:
+        chosen = chosen.cast_column(column, Image(decode=False))
+    return chosen
 
 
 def _open_local(path: Path) -> Dataset | DatasetDict:

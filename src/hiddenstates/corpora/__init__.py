@@ -18,7 +18,7 @@ __all__ = ["LAYOUTS", "NAMED", "counts", "load_task"]
 # name -> loader(params, folder to write images to)
 NAMED: dict[str, Callable[[Corpus, Path], Task]] = {
     "countries": load_countries,
-    "huggingface": lambda params, _: load_huggingface(params),
+    "huggingface": load_huggingface,
 }
 # what a folder has -> (does this one?, loader(folder, params))
 LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path, Corpus], Task]]] = {
@@ -50,5 +50,7 @@ def _folder(source: str) -> Path:
         own = (ROOT / source).resolve()
         own.is_dir()
     except (OSError, ValueError) as error:  # too long, or with a zero byte
-        raise LabError(f"corpus.source {source[:100]!r} cannot be the path of a folder ({error}). Mend it.") from None
+        raise LabError(
+            f"corpus.source {source[:100]!r} cannot be the path of a folder ({error}). Correct it."
+        ) from None
     return own

@@ -1,12 +1,14 @@
 """What every task must hold before anything is built on it."""
 
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hiddenstates.core.data import Task
+from hiddenstates.core.data import MISSING, PASSAGE_COLUMNS, QUERY_COLUMNS, Row, Task, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
 
@@ -14,17 +16,14 @@ MEASURED = ("dev", "test")  # every query set needs both: one to choose on, one 
 
 
 def checked(task: Task, source: str) -> Task:
-    """The task itself, if it is sound; else LabError, which begins with `source`."""
-    if not len(task.kb.passages):
-        raise LabError(f"{source}: no passages. Add at least one to search.")
-    _check_ids(task.kb.ids, "passage", source)
+    """The task itself, if it is sound, without the images that cannot be read; else LabError with `source` first."""
+    check_passages(task.kb.ids, source)
     _check_ids(task.queries["id"][:], "query", source)
     _check_judgements(task, source)
     for query_set in task.sets or [source]:
         for split in MEASURED:
             _check_split(task.select(set=query_set, split=split), f"{source}: query set {query_set!r}", split)
-    _check_images(task)
-    return task
+    return _with_sound_images(task)
 
 
 def counts(task: Task) -> dict[str, Any]:
@@ -40,7 +39,16 @@ def counts(task: Task) -> dict[str, Any]:
         "unjudged_queries": task.unjudged,
         "judgements": sum(len(task.qrels[query]) for query in task.qrels),
         "images": len(_image_names(task)),
+        "missing_images": sum(fault == MISSING for fault in task.faults.values()),
+        "broken_images": sum(fault != MISSING for fault in task.faults.values()),
     }
+
+
+def check_passages(ids: Sequence[str], source: str) -> None:
+    """LabError unless there are passages, each with an id of its own that a TREC file can hold."""
+    if not ids:
+        raise LabError(f"{source}: no passages. Add at least one to search.")
+    _check_ids(ids, "passage", source)
 
 
 def _check_ids(ids: Iterable[str], kind: str, source: str) -> None:
@@ -48,22 +56,22 @@ def _check_ids(ids: Iterable[str], kind: str, source: str) -> None:
     unfit = [i for i in occurrences if i.split() != [i] or i.startswith("\ufeff")]  # U+FEFF: a byte order mark
     if unfit:
         raise LabError(
-            f"{source}: {kind} ids that are empty or hold white space: {_few(unfit)}. TREC files need one word."
+            f"{source}: {kind} ids that are empty or hold white space: {few(unfit)}. TREC files need one word."
         )
     twice = [i for i, n in occurrences.items() if n > 1]
     if twice:
-        raise LabError(f"{source}: {kind} ids that occur more than once: {_few(twice)}. Make each unique.")
+        raise LabError(f"{source}: {kind} ids that occur more than once: {few(twice)}. Make each unique.")
 
 
 def _check_judgements(task: Task, source: str) -> None:
     queries, passages = set(task.queries["id"][:]), set(task.kb.ids)
     lost = [query for query in task.qrels if query not in queries]
     if lost:
-        raise LabError(f"{source}: judged queries that do not exist: {_few(lost)}. Add them, or drop their judgements.")
+        raise LabError(f"{source}: judged queries that do not exist: {few(lost)}. Add them, or drop their judgements.")
     judged = dict.fromkeys(passage for query in task.qrels for passage in task.qrels[query])
     lost = [passage for passage in judged if passage not in passages]
     if lost:
-        raise LabError(f"{source}: judged passages that do not exist: {_few(lost)}. Add them, or drop the judgements.")
+        raise LabError(f"{source}: judged passages that do not exist: {few(lost)}. Add them, or drop the judgements.")
 
 
 def _check_split(part: Task, where: str, split: str) -> None:
@@ -82,21 +90,70 @@ def _image_names(task: Task) -> list[str]:
     return [name for name in dict.fromkeys([*task.kb.passages["image"][:], *task.queries["image"][:]]) if name]
 
 
-def _check_images(task: Task) -> None:
-    root = Path(os.path.realpath(task.kb.images))
-    for name in _image_names(task):
-        try:
-            path = Path(os.path.realpath(root / name))
-            inside, exists = path.is_relative_to(root), path.is_file()
-        except (OSError, ValueError) as error:  # too long, or with a zero byte
-            raise LabError(f"{root}: {name!r} cannot be the name of an image ({error}). Rename it.") from None
-        if not inside:
-            raise LabError(f"{root}: image {name!r} leaves the images folder. Put the file inside and mend its name.")
-        if not exists:
-            raise LabError(f"{path}: no such image. Put the file there, or empty the field that names it.")
-        read_image(path)
+def _with_sound_images(task: Task) -> Task:
+    """The task with the names of images that can be read; what names another goes without, and a note says so."""
+    root, names = task.kb.images, _image_names(task)
+    found = {name: _found(root, name) for name in names}
+    faults = {name: fault for name in names if (fault := _fault(root, found[name]))}
+    if names and len(faults) == len(names):
+        name, fault = next(iter(faults.items()))
+        raise LabError(
+            f"{root}: none of the {len(names)} images can be read, first {name!r} ({fault}). "
+            "Check that this is the folder they are in."
+        )
+    changed = {name: "" if name in faults else found[name] for name in names if name in faults or found[name] != name}
+    if not changed:
+        return task
+    passages = table(_renamed(task.kb.passages, changed), PASSAGE_COLUMNS)
+    queries = table(_renamed(task.queries, changed), QUERY_COLUMNS)
+    source = task.kb.revision.rpartition("@")[0] or task.kb.revision
+    kb = replace(task.kb, passages=passages, revision=pinned(source, passages))
+    notes = [_image_note(root, faults, len(names))] if faults else []
+    return replace(task, kb=kb, queries=queries, faults=faults, notes=(*task.notes, *notes))
 
 
-def _few(names: list[str]) -> str:
+def _found(root: Path, name: str) -> str:
+    """The name as the file system writes it: systems differ in how they compose accents (NFC, NFD).
+
+    LabError for a name that leads out of the folder, and for one that no file can have.
+    """
+    real = Path(os.path.realpath(root))
+    forms = dict.fromkeys([name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)])
+    try:
+        chosen = next((form for form in forms if os.path.lexists(real / form)), name)
+        inside = Path(os.path.realpath(real / chosen)).is_relative_to(real)
+        (real / chosen).is_file()
+    except (OSError, ValueError) as error:  # too long, or with a zero byte
+        raise LabError(f"{root}: {name!r} cannot be the name of an image ({error}). Rename it.") from None
+    if not inside:
+        raise LabError(f"{root}: image {name!r} leaves the images folder. Put the file inside and correct its name.")
+    return chosen
+
+
+def _fault(root: Path, name: str) -> str | None:
+    """Why the image cannot be read; None for one that can."""
+    if not (root / name).is_file():
+        return MISSING
+    try:
+        read_image(root / name)
+    except LabError as error:
+        return str(error).removeprefix(f"{root / name}: ")
+    return None
+
+
+def _renamed(rows: Iterable[Row], changed: Mapping[str, str]) -> Iterator[Row]:
+    return ({**row, "image": changed.get(row["image"], row["image"])} for row in rows)
+
+
+def _image_note(root: Path, faults: Mapping[str, str], n: int) -> str:
+    kinds = {
+        "missing": [name for name, fault in faults.items() if fault == MISSING],
+        "broken": [f"{name} ({fault})" for name, fault in faults.items() if fault != MISSING],
+    }
+    told = "; ".join(f"{len(names)} {kind}: {few(names)}" for kind, names in kinds.items() if names)
+    return f"{root}: {len(faults)} of {n} images cannot be read, and their passages and queries go without. {told}"
+
+
+def few(names: list[str]) -> str:
     """The first three, and how many there are."""
     return ", ".join(map(repr, names[:3])) + (f", … ({len(names)} in all)" if len(names) > 3 else "")

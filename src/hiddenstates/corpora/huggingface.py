@@ -1,23 +1,60 @@
 """A passage dataset and a query dataset in Hugging Face's format; params say which column is what."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, open_dataset, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import Corpus, HuggingFace, PassageColumns, QueryColumns
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.relevance import Qrels
+from hiddenstates.corpora.checks import check_passages
+from hiddenstates.corpora.judgements import Asked, Judgement, identical, settled
 from hiddenstates.corpora.reading import Record
 from hiddenstates.corpora.splits import assign_splits
 
 REQUIRED = ("id", "text", "relevant")  # the other columns may hold null
 
 
-def load_huggingface(params: Corpus) -> Task:
+@dataclass
+class _Pictures:
+    """Takes the pictures that datasets hold themselves. written, named: images found as pictures, as names of files"""
+
+    folder: Path
+    written: int = 0
+    named: int = 0
+
+    def name(self, record: Record, column: str) -> str:
+        """The name of the row's image; of a picture, its bytes' hash, under which it is written into the folder."""
+        value = record.values[column]
+        if not isinstance(value, Mapping):
+            self.named += bool(name := record.optional(column))
+            return name
+        content, path = value.get("bytes"), value.get("path")
+        if not isinstance(content, bytes):
+            raise LabError(f"{record.where}: the picture {path!r} is not in the dataset. Save it with its pictures.")
+        self.written += 1
+        name = hashlib.sha256(content).hexdigest()[:32] + PurePath(path or "").suffix
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_bytes(content)
+        return name
+
+    def root(self, section: HuggingFace) -> Path:
+        """The folder that all the names are relative to."""
+        if self.written and self.named:
+            raise LabError(
+                "corpus.huggingface: one image column holds pictures, another names of files. Make both of one kind."
+            )
+        return self.folder if self.written else ROOT / section.images
+
+
+def load_huggingface(params: Corpus, folder: Path) -> Task:
     """The two datasets as a task of one query set, named after the query dataset; grades are 1.
 
-    Queries whose list of relevant passages is empty are left out.
+    Queries whose list of relevant passages is empty are left out. Pictures that the datasets hold are written under
+    `folder / "images"`.
     """
     section = params.huggingface
     if section is None:
@@ -25,35 +62,42 @@ def load_huggingface(params: Corpus) -> Task:
             'corpus.source is "huggingface", but there is no section corpus.huggingface. '
             "Name the datasets and their columns there, as docs/own-data.md shows."
         )
-    passages = table(_passages(section), PASSAGE_COLUMNS)
-    asked = list(_queries(section))
-    judged = [(row, relevant) for row, relevant in asked if relevant]
+    pictures = _Pictures(folder / "images")
+    passages = table(_passages(section, pictures), PASSAGE_COLUMNS)
+    check_passages(passages["id"][:], section.passages)
+    asked = list(_queries(section, pictures))
+    found = (Judgement(where, row["id"], passage, 1.0) for where, row, relevant in asked for passage in relevant)
+    grades, notes = settled(found, {row["id"] for _, row, _ in asked}, set(passages["id"][:]))
+    judged = [(where, row) for where, row, _ in asked if row["id"] in grades]
     ids: dict[str, list[str]] = {}
-    for row, _ in judged:
+    for _, row in judged:
         ids.setdefault(row["split"], []).append(row["id"])
     split_of = assign_splits(ids, params, section.queries)
+    ignored, told = identical({row["id"]: Asked(where, row["text"]) for where, row in judged}, passages, grades)
     return Task(
-        KnowledgeBase(passages, ROOT / section.images, pinned(section.passages, passages)),
-        table(({**row, "split": split_of[row["id"]]} for row, _ in judged), QUERY_COLUMNS),
-        Qrels({row["id"]: dict.fromkeys(relevant, 1.0) for row, relevant in judged}),
+        KnowledgeBase(passages, pictures.root(section), pinned(section.passages, passages)),
+        table(({**row, "split": split_of[row["id"]]} for _, row in judged), QUERY_COLUMNS),
+        Qrels(grades),
         unjudged=len(asked) - len(judged),
+        ignore_identical_ids=ignored,
+        notes=(*notes, *told),
     )
 
 
-def _passages(section: HuggingFace) -> Iterator[dict[str, str]]:
+def _passages(section: HuggingFace, pictures: _Pictures) -> Iterator[dict[str, str]]:
     columns = section.passage_columns
     for i, record in enumerate(_records(section.passages, None, section.passages_revision, columns)):
-        yield _row(record, columns, str(i))
+        yield _row(record, columns, str(i), pictures)
 
 
-def _queries(section: HuggingFace) -> Iterator[tuple[dict[str, str], list[str]]]:
-    """Each query of each split, and the ids of its relevant passages."""
+def _queries(section: HuggingFace, pictures: _Pictures) -> Iterator[tuple[str, dict[str, str], list[str]]]:
+    """Where each query of each split stands, the query, and the ids of its relevant passages."""
     columns = section.query_columns
     query_set = Path(section.queries).name
     for name, split in section.splits.items():
         for i, record in enumerate(_records(section.queries, name, section.queries_revision, columns)):
-            row = _row(record, columns, f"{name}-{i}")
-            yield {**row, "set": query_set, "split": split}, record.ids(columns.relevant)
+            row = _row(record, columns, f"{name}-{i}", pictures)
+            yield record.where, {**row, "set": query_set, "split": split}, record.ids(columns.relevant)
 
 
 def _records(
@@ -73,7 +117,12 @@ def _records(
         yield Record(f"{where} {i}", values)
 
 
-def _row(record: Record, columns: PassageColumns | QueryColumns, number: str) -> dict[str, str]:
+def _row(record: Record, columns: PassageColumns | QueryColumns, number: str, pictures: _Pictures) -> dict[str, str]:
     """The record under our names; its number stands in for an id where there is no such column."""
-    optional = {key: record.optional(column) for key, column in columns if column and key not in REQUIRED}
+    readers = {"image": pictures.name, "entity": Record.optional_id}
+    optional = {
+        key: readers.get(key, Record.optional)(record, column)
+        for key, column in columns
+        if column and key not in REQUIRED
+    }
     return {"id": record.id(columns.id) if columns.id else number, "text": record.text(columns.text), **optional}

@@ -13,12 +13,15 @@ from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.mentions import tagged_countries
 from hiddenstates.corpora.reading import lines
 from hiddenstates.corpora.sentence import OUTSIDE, Sentence, begun
+from hiddenstates.corpora.tsv import unquoted
 
 EMBEDDED = "countries"
 SPLIT_OF_PART = {"train": "train", "dev": "dev", "valid": "dev", "testa": "dev", "test": "test", "testb": "test"}
 """What a part of a file's name between dots says: `train.txt`, `dev.conll`, `eng.testa`."""
-DOCUMENT = "-DOCSTART-"
+DOCUMENT, COMMENT = "-DOCSTART-", "#"
 TAG = re.compile(r"O|[BI]-\S+")
+Word = tuple[str, str, str]
+"""Where it stands, the word, its tag."""
 
 
 def load_sentences(params: Tagging) -> list[Sentence]:
@@ -34,13 +37,15 @@ def load_sentences(params: Tagging) -> list[Sentence]:
 
 
 def read_tagged(folder: Path, token_column: int, tag_column: int) -> list[Sentence]:
-    """Every sentence of a folder's train, dev and test file: a word a line, columns between blanks or tabs.
+    """Every sentence of a folder's train, dev and test file: one word per line, columns between tabs or else blanks.
 
-    A blank line ends a sentence, -DOCSTART- lines are skipped. Columns count from 0, -1 is the last. IOB1 becomes BIO2.
+    A blank line ends a sentence; -DOCSTART- lines, and comments (#) before a sentence, are skipped. Columns count from
+    0, -1 is the last. IOB1 becomes BIO2. LabError for a line without a word, or with another number of columns than the
+    file's first word has.
     """
     sentences: list[Sentence] = []
     for split, path in _files(folder).items():
-        found = [_sentence(rows, split, token_column, tag_column) for rows in _blocks(path)]
+        found = [_sentence(block, split) for block in _blocks(path, token_column, tag_column)]
         if not any(tag != OUTSIDE for sentence in found for tag in sentence.tags):
             raise LabError(f"{path}: no entity is tagged in column {tag_column}. Check tagging.tag_column.")
         sentences += found
@@ -95,12 +100,15 @@ def _files(folder: Path) -> dict[str, Path]:
     return {split: found[split] for split in SPLITS}
 
 
-def _blocks(path: Path) -> Iterator[list[tuple[str, str]]]:
-    """(file:line, text) of the lines of each sentence."""
-    block: list[tuple[str, str]] = []
-    for where, line in lines(path, blank=True):
-        if line.strip() and not line.startswith(DOCUMENT):
-            block.append((where, line))
+def _blocks(path: Path, token_column: int, tag_column: int) -> Iterator[list[Word]]:
+    """The words of each sentence."""
+    rows = _columns(path)
+    width = _width([row for _, row in rows if row], tag_column)
+    block: list[Word] = []
+    for where, row in rows:
+        if row and not row[0].startswith(DOCUMENT):
+            if block or not _is_comment(row, width, tag_column):
+                block.append(_word(where, row, width, token_column, tag_column))
         elif block:
             yield block
             block = []
@@ -108,17 +116,49 @@ def _blocks(path: Path) -> Iterator[list[tuple[str, str]]]:
         yield block
 
 
-def _sentence(rows: Sequence[tuple[str, str]], split: str, token_column: int, tag_column: int) -> Sentence:
-    words, tags = zip(*(_row(where, line, token_column, tag_column) for where, line in rows), strict=True)
-    return Sentence(words, begun(tags), split, rows[0][0])
+def _columns(path: Path) -> list[tuple[str, list[str]]]:
+    """Where each line stands, and its columns: between tabs where it has one, else between blanks; [] for a blank one.
+
+    Quotes that a tool put around columns between tabs are taken off (`tsv`).
+    """
+    found = list(lines(path, blank=True))
+    tabbed = {i: (where, line.split("\t")) for i, (where, line) in enumerate(found) if "\t" in line and line.strip()}
+    plain = dict(zip(tabbed, unquoted(list(tabbed.values())), strict=True))
+    return [
+        (where, [column.strip(" ") for column in plain[i][1]] if i in plain else re.findall(r"[^ \t]+", line))
+        for i, (where, line) in enumerate(found)
+    ]
 
 
-def _row(where: str, line: str, token_column: int, tag_column: int) -> tuple[str, str]:
-    columns = re.split(r"[ \t]+", line.strip(" \t"))
+def _width(rows: Sequence[list[str]], tag_column: int) -> int:
+    """The columns of the first line that is surely a word; else of the first that may be one."""
+    words = (row for row in rows if not row[0].startswith((COMMENT, DOCUMENT)))
+    tagged = (row for row in rows if not _is_comment(row, len(row), tag_column))
+    return len(next(words, next(tagged, [])))
+
+
+def _is_comment(row: list[str], width: int, tag_column: int) -> bool:
+    """Whether a line at the beginning of a sentence is a header (`# text = ...`), and not the word # with its tag."""
+    is_word = len(row) == width and -width <= tag_column < width and TAG.fullmatch(row[tag_column])
+    return row[0].startswith(COMMENT) and not is_word
+
+
+def _word(where: str, row: list[str], width: int, token_column: int, tag_column: int) -> Word:
+    if len(row) != width:
+        raise LabError(f"{where}: {len(row)} columns, but the file's first word has {width}. Fix or delete the line.")
     for key, column in (("token_column", token_column), ("tag_column", tag_column)):
-        if not -len(columns) <= column < len(columns):
-            raise LabError(f"{where}: {len(columns)} columns, so none is {column}. Mend the line or tagging.{key}.")
-    word, tag = columns[token_column], columns[tag_column]
+        if not -width <= column < width:
+            raise LabError(f"{where}: {width} columns, so none is {column}. Fix the line or tagging.{key}.")
+    if token_column % width == tag_column % width:
+        raise LabError(f"{where}: word and tag are the same column, of {width}. Fix the line or tagging.tag_column.")
+    word, tag = row[token_column], row[tag_column]
+    if not word.strip():
+        raise LabError(f"{where}: the word is empty. Fix or delete the line.")
     if not TAG.fullmatch(tag):
         raise LabError(f"{where}: {tag!r} is not O, B-… or I-…. Set tagging.tag_column, or convert the file to BIO.")
-    return word, tag
+    return where, word, tag
+
+
+def _sentence(block: Sequence[Word], split: str) -> Sentence:
+    places, words, tags = zip(*block, strict=True)
+    return Sentence(words, begun(tags), split, places[0])

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import first_of_content
-from hiddenstates.core.images import read_image
 from hiddenstates.encoding.models import load_config, load_image_processor, load_model
+from hiddenstates.encoding.pixels import pixel_values
 from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextImage, TextReader
 
 AT_ONCE = 64
@@ -38,7 +38,7 @@ class GridBoxes:
     @torch.inference_mode()
     def features(self, images: Sequence[Path]) -> Float[Tensor, "image box feat_dim"]:
         """The last hidden state of each patch, row by row from the top left; the class token is left out."""
-        pixels = self.processor(images=[read_image(path) for path in images], return_tensors="pt")["pixel_values"]
+        pixels = pixel_values(images, self.processor)
         features: Tensor = self.vision(pixel_values=pixels).last_hidden_state[:, 1:]
         return features
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.images import read_image
+from hiddenstates.encoding.pixels import pixel_values
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,7 @@ class ImageReader:
         return [Row([], path, self.places) for path in inputs]
 
     def batch(self, rows: Sequence[Row]) -> Batch:
-        pictures = [read_image(row.image) for row in rows if row.image]
-        pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"]
+        pixels = pixel_values([row.image for row in rows if row.image], self.processor)
         return Batch({"pixel_values": pixels}, torch.ones(len(rows), self.places, dtype=torch.bool), None)
 
 

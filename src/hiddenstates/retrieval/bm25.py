@@ -13,17 +13,22 @@ def bm25_run(task: Task, depth: int) -> Run:
 
     For similarity, the score of each judged pair, 0 where the two share no word.
     """
-    judged = task.measure == "similarity"
     ids = task.kb.ids
     retriever = bm25s.BM25()  # k1 = 1.5, b = 0.75, as in Lucene
     retriever.index(_words(task.kb.texts()), show_progress=False)
-    k = len(ids) if judged else min(depth, len(ids))
-    found, scores = retriever.retrieve(_words(task.queries["text"]), k=k, show_progress=False)
-    rows = {}
-    for query, passages, values in zip(task.queries["id"], found, scores, strict=True):
-        row = {ids[p]: float(s) for p, s in zip(passages, values, strict=True) if s > 0}
-        rows[query] = {passage: row.get(passage, 0.0) for passage in task.qrels[query]} if judged else row
-    return Run(rows)
+    asked = _words(task.queries["text"])
+
+    def best(depth: int) -> Run:
+        found, scores = retriever.retrieve(asked, k=min(depth, len(ids)), show_progress=False)
+        rows = zip(task.queries["id"], found, scores, strict=True)
+        return Run(
+            {q: {ids[p]: float(s) for p, s in zip(row, values, strict=True) if s > 0} for q, row, values in rows}
+        )
+
+    if task.measure == "retrieval":
+        return task.searched(best, depth)
+    whole = best(len(ids))
+    return Run({query: {p: whole[query].get(p, 0.0) for p in task.qrels[query]} for query in whole})
 
 
 def _words(texts: Sequence[str]) -> bm25s.tokenization.Tokenized:

@@ -41,10 +41,13 @@ def _score(query, passage, combine, subset):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True)
 def count_judged(above, exact, ties, query_of, grade, offsets):  # type: ignore[no-untyped-def]
-    """Among the judged passages of a query: above, or tied and less relevant (or as relevant, and listed before)."""
+    """Among the judged passages of a query: above, or tied and less relevant (or as relevant, and listed before).
+
+    One of grade minus infinity is not searched, and never counted.
+    """
     for pair in numba.prange(len(query_of)):
         for other in range(offsets[query_of[pair]], offsets[query_of[pair] + 1]):
-            if other == pair:
+            if other == pair or grade[other] == -np.inf:
                 continue
             loses_ties = grade[other] < grade[pair] or (grade[other] == grade[pair] and other < pair)
             for strategy in range(above.shape[1]):

@@ -45,7 +45,8 @@ Ranks = Int32[np.ndarray, "combine subset pair"]
 class Pairs:
     """The judged pairs with a grade above 0, sorted by query.
 
-    query, passage: rows of the states; grade: larger is more relevant
+    query, passage: rows of the states; grade: larger is more relevant, minus infinity: not searched by this query, so
+    that it is above nothing
     """
 
     query: Int64[np.ndarray, " pair"]
@@ -56,6 +57,14 @@ class Pairs:
         """The pairs of the queries first to last - 1, counted from first."""
         chosen = slice(*np.searchsorted(self.query, [first, last]))
         return Pairs(self.query[chosen] - first, self.passage[chosen], self.grade[chosen])
+
+    def where(self, chosen: Bool[np.ndarray, " pair"]) -> "Pairs":
+        return Pairs(self.query[chosen], self.passage[chosen], self.grade[chosen])
+
+    def searched(self, n_passages: int) -> Int64[np.ndarray, " pair"]:
+        """How many passages the query of each pair searches."""
+        hidden = np.bincount(self.query[np.isneginf(self.grade)], minlength=self.query.max(initial=-1) + 1)
+        return n_passages - hidden[self.query]
 
 
 def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs) -> Ranks:
@@ -74,7 +83,7 @@ def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs) -> Ranks:
         block, asked = pairs.of(first, last), np.ascontiguousarray(queries[:, first:last])
         ranks[done : done + len(block.query)] = 1 + _above(asked, searched, block)
         done += len(block.query)
-    ranks[:, searched.hopeless] = passages.shape[1]
+    ranks[:, searched.hopeless] = pairs.searched(passages.shape[1])[:, None]
     ranks[:, :2] = 0
     return _by_combine(ranks)
 

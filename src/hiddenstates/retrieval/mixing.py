@@ -74,9 +74,10 @@ def _queries(dev: Task, sets: Sequence[str], random: np.random.Generator) -> dic
 
 
 def _passages(dev: Task, asked: Sequence[str], random: np.random.Generator) -> list[str]:
-    """All that is judged for these queries, filled up with others."""
+    """All that is judged for these queries, filled up with others; none that is a query itself."""
     judged = dict.fromkeys(p for q in asked for p in dev.qrels[q])
-    others = [p for p in random.permutation(dev.kb.ids).tolist() if p not in judged]
+    hidden = {*judged, *asked} if dev.ignore_identical_ids else judged
+    others = [p for p in random.permutation(dev.kb.ids).tolist() if p not in hidden]
     return [*judged, *others[: max(PASSAGES - len(judged), 0)]]
 
 

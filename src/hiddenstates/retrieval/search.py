@@ -17,7 +17,8 @@ def search(states: TaskStates, task: Task, strategy: Strategy, depth: int, white
     queries = states.queries.select(task.queries["id"]).embed(strategy, whitening)
     if task.measure == "similarity":
         return _judged(passages, queries, task)
-    return build_index(passages).search(queries, depth)
+    index = build_index(passages)
+    return task.searched(lambda depth: index.search(queries, depth), depth)
 
 
 def _judged(passages: Embeddings, queries: Embeddings, task: Task) -> Run:
@@ -33,6 +34,6 @@ def _judged(passages: Embeddings, queries: Embeddings, task: Task) -> Run:
 def search_index(bundle: IndexBundle, queries: Embeddings, task: Task, depth: int) -> Run:
     """The index's search of the task's queries; for similarity, its scores of just the judged pairs."""
     if task.measure == "retrieval":
-        return bundle.search(queries, depth)
+        return task.searched(lambda depth: bundle.search(queries, depth), depth)
     found = bundle.search(queries, len(bundle.ids))
     return Run({query: {name: found[query][name] for name in task.qrels[query]} for query in queries.ids})

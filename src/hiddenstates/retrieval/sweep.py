@@ -135,7 +135,8 @@ def _scored(
     if task.measure == "similarity":
         cosines = subset_cosines(queries, passages, pairs)[where]
         return Sweep(strategies, _correlations(cosines, task, strategies), {}, constant)
-    ranks = subset_ranks(queries, passages, pairs)[where]
+    sought = np.isfinite(pairs.grade)
+    ranks, pairs = subset_ranks(queries, passages, pairs)[where][:, sought], pairs.where(sought)
     n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
     values = {name: from_ranks(name, ranks, pairs.query, pairs.grade, n_relevant) for name in measures}
     return Sweep(strategies, _means(values, task, strategies), values, constant)
@@ -153,7 +154,10 @@ def _strategies(n_states: int, pool: str, layer_norm: bool) -> Iterator[tuple[St
 
 
 def _pairs(task: Task) -> Pairs:
-    """What counts as found, by rows; for similarity every judged pair, whatever its grade."""
+    """What counts as found, by rows; for similarity every judged pair, whatever its grade.
+
+    Where a query is a passage itself, that pair is among them too, of grade minus infinity: it is not searched.
+    """
     row = {name: i for i, name in enumerate(task.kb.ids)}
     judged = [
         (i, row[passage], grade)
@@ -165,6 +169,10 @@ def _pairs(task: Task) -> Pairs:
         raise LabError(
             f"sweep: of {len(task.queries)} queries none has a relevant passage. Give the split more: corpus.shares."
         )
+    if task.ignore_identical_ids:
+        asked = {i: task.queries["id"][i] for i, _, _ in judged}
+        own = ((i, row[name], -np.inf) for i, name in asked.items() if name in row)
+        judged = sorted([*judged, *own], key=lambda pair: pair[0])
     query, passage, grade = zip(*judged, strict=True)
     return Pairs(np.array(query), np.array(passage), np.array(grade, dtype=float))
 

@@ -36,8 +36,13 @@ class Lists:
         titles = dict(zip(task.kb.ids, task.kb.passages["title"][:], strict=True))
         named = {passage: titles[passage] for passage in shown.passages}
         views = {image: task.kb.images / image for image in dict.fromkeys(shown.queries.values())}
-        names = search_names(clip, views, list(named.values()))
-        return cls(text, shown.onto_passages(images), onto_passages(names, named, shown.queries), images)
+        names = onto_passages(search_names(clip, views, list(named.values())), named, shown.queries)
+        image, name = (task.searched(partial(_whole, run), len(titles)) for run in (shown.onto_passages(images), names))
+        return cls(text, image, name, images)
+
+
+def _whole(run: Run, _: int) -> Run:
+    return run
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from hiddenstates.corpora.sentence import Sentence
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.encoder import Encoder
 
+SHOWN = 20  # words that an error names
 Words = Float32[np.ndarray, "word d_model"]
 
 
@@ -84,12 +85,20 @@ def _pieces(encoder: Encoder, sentences: Sequence[Sentence]) -> tuple[list[list[
                 f"{sentence.where}: a sentence of {len(words)} tokens, but the model takes {encoder.max_tokens}. "
                 "Split the sentence, or raise tagging.max_tokens if the model allows."
             )
-        lost = set(range(len(sentence.words))) - set(words)
-        if lost:
-            raise LabError(
-                f"{sentence.where}: the tokenizer makes nothing of {sentence.words[min(lost)]!r}. Delete that word."
-            )
+    _check_words(sentences, owners)
     return encoded["input_ids"], owners
+
+
+def _check_words(sentences: Sequence[Sentence], owners: Sequence[Sequence[int | None]]) -> None:
+    """LabError that names every word without a token."""
+    lost = [
+        f"{sentence.words[i]!r} ({sentence.where})"
+        for sentence, words in zip(sentences, owners, strict=True)
+        for i in sorted(set(range(len(sentence.words))).difference(words))
+    ]
+    if lost:
+        more = f", … ({len(lost)} in all)" if len(lost) > SHOWN else ""
+        raise LabError(f"tagging: the tokenizer makes no token of {', '.join(lost[:SHOWN])}{more}. Delete these words.")
 
 
 def _ends(owners: Sequence[Sequence[int | None]]) -> tuple[Int[np.ndarray, " word"], Int[np.ndarray, " word"]]:
