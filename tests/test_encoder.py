@@ -221,7 +221,9 @@ def test_a_tokenizer_that_ends_no_text_leaves_no_pooling_eos_and_one_without_pad
     assert tokenizer.sep_token == "[SEP]"
     encoder = load_encoder(str(tmp_path))
     assert encoder.poolings == ["first", "last", "mean", "max"]
-    with pytest.raises(LabError, match=r"no pooling eos: its tokenizer ends no text .* Choose first, last, mean, max\."):
+    with pytest.raises(
+        LabError, match=r"no pooling eos: its tokenizer ends no text .* Choose among first, last, mean, max\."
+    ):
         replace(encoder, model=None).pool(["0"], ["bern"], ["mean", "eos"])
     named = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
     named.pop("pad_token")
@@ -229,9 +231,7 @@ def test_a_tokenizer_that_ends_no_text_leaves_no_pooling_eos_and_one_without_pad
     bare = load_encoder(str(tmp_path))
     assert bare.tokenizer.pad_token is None
     texts = ["red", "the flag of bern"]
-    assert_allclose(
-        POOLINGS["mean"](bare.states(texts)), POOLINGS["mean"](encoder.states(texts)), rtol=1e-4, atol=1e-5
-    )
+    assert_allclose(POOLINGS["mean"](bare.states(texts)), POOLINGS["mean"](encoder.states(texts)), rtol=1e-4, atol=1e-5)
 
 
 QUESTIONS = [

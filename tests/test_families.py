@@ -47,7 +47,11 @@ def test_parts_are_found(kind: str, parts: dict[str, tuple[str, str, str]]) -> N
     [
         ("clip", "encoder", "a model of type 'clip' has no part 'encoder'. Choose 'text' or 'vision'."),
         ("bert", "encoder", "a model of type 'bert' has no part 'encoder'. It is not in parts: leave it out."),
-        ("whisper", None, "takes no texts \\(input_ids\\) and no images \\(pixel_values\\), so the lab has no inputs for it"),
+        (
+            "whisper",
+            None,
+            "takes no texts \\(input_ids\\) and no images \\(pixel_values\\)",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused(kind: str, part: str | None, message: str) -> None:

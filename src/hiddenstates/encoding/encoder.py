@@ -1,4 +1,4 @@
-"""`Encoder`: inputs in, hidden states or embeddings out. One class for every model; what a model is like is measured."""
+"""`Encoder`: inputs in, hidden states or embeddings out. One class for every model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +52,7 @@ class Encoder:
     seen:        what was measured of it
     fingerprint: changes when any of the model's files does, the part, or the dtype
     source:      what loads it again; None of a model that was changed since
+    asked:       the poolings that whoever loaded it wants; None: those that make sense for it
     """
 
     name: str
@@ -61,6 +62,7 @@ class Encoder:
     seen: Seen
     fingerprint: str
     source: Source | None = None
+    asked: tuple[str, ...] | None = None
 
     @property
     def state_map(self) -> StateMap:
@@ -79,8 +81,8 @@ class Encoder:
 
     @property
     def poolings(self) -> list[str]:
-        """The poolings that make sense for it, the natural one of a sentence encoder among them."""
-        return list(natural_poolings(self.reader, self.seen))
+        """Those that were asked for; else those that make sense for it."""
+        return list(self.asked or natural_poolings(self.reader, self.seen))
 
     @property
     def notes(self) -> list[str]:
@@ -92,7 +94,8 @@ class Encoder:
         for pooling in poolings:
             get_pooling(pooling)
             if reason := cannot(pooling, self.reader, self.seen):
-                raise LabError(f"model {self.name}: no pooling {pooling}: {reason}. Choose {', '.join(self.poolings)}.")
+                choices = ", ".join(natural_poolings(self.reader, self.seen))
+                raise LabError(f"model {self.name}: no pooling {pooling}: {reason}. Choose among {choices}.")
 
     @property
     def device(self) -> torch.device:
@@ -107,6 +110,11 @@ class Encoder:
         if not isinstance(reader, TextReader):
             raise LabError(f"model {self.name}: this part of it reads images and has no tokens. Load another part.")
         return reader
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it reads texts, with an image or without."""
+        return isinstance(getattr(self.reader, "text", self.reader), TextReader)
 
     @property
     def tokenizer(self) -> Any:
@@ -200,19 +208,23 @@ def load_encoder(
     dtype: Dtype = "float32",
     part: str | None = None,
     device: Device = "cpu",
+    poolings: Sequence[str] | None = None,
 ) -> Encoder:
     """An encoder by bundled name, local folder, or hub name with a pinned revision.
 
     dtype:  of its linear layers
     part:   "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
     device: "auto" is the GPU where torch sees one
+    poolings: that are wanted of it; None is those that make sense for it
 
     Raises LabError when the model is missing, not what was published, has no vocabulary, or cannot be used: what is
     refused, `examining` says.
     """
     folder = model_folder(model, revision)
     source = Source(model, revision, max_tokens, dtype, part, device)
-    return encoder_of(source, *load_found(folder), folder)
+    encoder = encoder_of(source, *load_found(folder), folder)
+    encoder.check_poolings(poolings or ())
+    return replace(encoder, asked=tuple(poolings)) if poolings else encoder
 
 
 def encoder_of(source: Source, whole: Any, missing: Sequence[str], folder: Path) -> Encoder:

@@ -73,8 +73,8 @@ class Probe:
         except Exception as error:  # a model raises whatever it trips over
             reason = shortened(str(error))
             raise LabError(
-                f"model {self.name}: it does not run on {', '.join(arguments)} alone ({type(error).__name__}: {reason})."
-                " Choose another model or part."
+                f"model {self.name}: it does not run on {', '.join(arguments)} alone "
+                f"({type(error).__name__}: {reason}). Choose another model or part."
             ) from error
 
     def trace(self, arguments: dict[str, Any]) -> tuple[StateMap, Tensor]:
@@ -196,6 +196,7 @@ def _takes(probe: Probe, reader: TextReader, state_map: StateMap, length: int) -
 
 def _stopped(probe: Probe, state_map: StateMap, at_its_door: bool) -> Any:
     """A hook that stops the model after, or before, what makes state 1; None where no module does."""
+
     def stop(*_: Any) -> None:
         raise _Enough
 
@@ -257,9 +258,7 @@ def _check_rows(probe: Probe, alone: Tensor, beside: Tensor, again: Callable[[],
     )
 
 
-def image_arguments(
-    probe: Probe, reader: ImageReader, sizes: Sequence[tuple[int, int]] = PICTURES
-) -> dict[str, Any]:
+def image_arguments(probe: Probe, reader: ImageReader, sizes: Sequence[tuple[int, int]] = PICTURES) -> dict[str, Any]:
     """What the model takes of pictures of random pixels, of these widths and heights."""
     random = np.random.default_rng(len(sizes) + sizes[0][0])
     pictures = [Image.fromarray(random.integers(256, size=(h, w, 3), dtype=np.uint8)) for w, h in sizes]

@@ -4,7 +4,7 @@ All else (which module made which hidden state, after which norm, causal or not,
 when a model is loaded. What is left of a family is one entry in `FAMILIES`; no other line changes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 

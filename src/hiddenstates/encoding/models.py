@@ -105,7 +105,7 @@ def load_config(folder: Path) -> Any:
 
 
 def load_model(folder: Path) -> Any:
-    """What AutoModel gives, in evaluation mode and float32, from safetensors only. LabError where a weight is missing."""
+    """What AutoModel gives, in evaluation mode and float32, from safetensors only. LabError if a weight is missing."""
     model, missing = load_found(folder)
     refuse_missing(folder, missing)
     return model
@@ -128,9 +128,7 @@ def load_found(folder: Path) -> tuple[Any, list[str]]:
 def refuse_missing(folder: Path, missing: Sequence[str]) -> None:
     """LabError where there is one."""
     if missing:
-        raise LabError(
-            f"model {folder}: {len(missing)} weights are missing, first {missing[0]}. Save the whole model."
-        )
+        raise LabError(f"model {folder}: {len(missing)} weights are missing, first {missing[0]}. Save the whole model.")
 
 
 def load_tokenizer(folder: Path) -> Any:

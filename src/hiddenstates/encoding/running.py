@@ -27,7 +27,7 @@ def hidden_states(model: Any, arguments: Mapping[str, Any], output: str) -> tupl
     if "use_cache" in names:
         known["use_cache"] = False  # memory for generation
     out = model(**known, output_hidden_states=True)
-    found = out[output] if output in out else None
+    found = out.get(output)
     if not found:
         raise LabError(f"{type(model).__name__} puts out no hidden states. Choose another model or part.")
     return tuple(found)

@@ -23,7 +23,9 @@ SIZES: dict[str, int] = {
     **dict.fromkeys(("embedding_size", "embed_size", "word_embed_proj_dim", "n_embed", "d_embed"), WIDTH),
     **dict.fromkeys(("decoder_hidden_size", "encoder_hidden_size", "projection_dim", "proj_dim"), WIDTH),
     **dict.fromkeys(("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "depth"), LAYERS),
-    **dict.fromkeys(("decoder_layers", "num_decoder_layers", "num_encoder_layers", "decoder_num_hidden_layers"), LAYERS),
+    **dict.fromkeys(
+        ("decoder_layers", "num_decoder_layers", "num_encoder_layers", "decoder_num_hidden_layers"), LAYERS
+    ),
     **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads"), HEADS),
     **dict.fromkeys(("decoder_attention_heads", "decoder_num_attention_heads"), HEADS),
     **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "n_kv_heads"), HEADS // 2),
