@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def numbers(texts: list[str]) -> list[str]:
     return [str(i) for i in range(len(texts))]
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("pooling", sorted(POOLINGS.keys() - {"patches"}))
 def test_alone_padded_and_streamed_agree(tiny: Encoder, pooling: str) -> None:
     streamed = tiny.pool(numbers(TEXTS), TEXTS, [pooling]).values[pooling]  # [layer, item, d_model]
     padded = POOLINGS[pooling](tiny.states(TEXTS)).numpy()
@@ -118,7 +119,7 @@ def test_a_text_is_cut_where_the_model_has_no_more_positions(tmp_path: Path, kin
 def test_the_end_of_text_is_found_where_a_text_names_it_too(tiny: Encoder) -> None:
     states = tiny.states(["paris [SEP] rome"])
     assert states.eos is not None
-    assert states.eos.tolist() == [2]
+    assert states.eos.tolist() == [4]  # the tokenizer's own, not the text's
 
 
 def test_no_gradients_and_no_dropout(tiny: Encoder) -> None:
@@ -203,19 +204,34 @@ def test_all_that_a_model_reads_goes_to_its_device(tiny: Encoder) -> None:
         assert POOLINGS[name](states).device.type == "meta"
 
 
-def test_a_model_of_no_family_is_refused(tmp_path: Path) -> None:
+def test_a_causal_model_is_read_too_and_its_first_token_is_named_a_constant(tmp_path: Path) -> None:
     tiny_model("gpt2", n_positions=40, bos_token_id=2, eos_token_id=3).save_pretrained(tmp_path)
-    save_tokenizer(tmp_path)
-    with pytest.raises(LabError, match="model type 'gpt2' is in no family"):
-        load_encoder(str(tmp_path))
+    save_tokenizer(tmp_path, "clip")
+    encoder = load_encoder(str(tmp_path))
+    assert encoder.causal
+    assert any("`first` is the same vector for every text" in note for note in encoder.notes)
+    first = encoder.pool(["0", "1"], TEXTS[:2], ["first"]).values["first"]
+    assert_allclose(first[:, 0], first[:, 1], rtol=1e-5, atol=1e-6)
 
 
-def test_a_tokenizer_without_an_end_of_text_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_that_ends_no_text_leaves_no_pooling_eos_and_one_without_padding_is_read(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(save_tiny(tmp_path))
-    tokenizer.sep_token = None
-    tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(LabError, match="its tokenizer has no sep_token or no pad_token"):
-        load_encoder(str(tmp_path))
+    pieces = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(pieces | {"post_processor": None}), "utf-8")
+    assert tokenizer.sep_token == "[SEP]"
+    encoder = load_encoder(str(tmp_path))
+    assert encoder.poolings == ["first", "last", "mean", "max"]
+    with pytest.raises(
+        LabError, match=r"no pooling eos: its tokenizer ends no text .* Choose among first, last, mean, max\."
+    ):
+        replace(encoder, model=None).pool(["0"], ["bern"], ["mean", "eos"])
+    named = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
+    named.pop("pad_token")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(named), "utf-8")
+    bare = load_encoder(str(tmp_path))
+    assert bare.tokenizer.pad_token is None
+    texts = ["red", "the flag of bern"]
+    assert_allclose(POOLINGS["mean"](bare.states(texts)), POOLINGS["mean"](encoder.states(texts)), rtol=1e-4, atol=1e-5)
 
 
 QUESTIONS = [

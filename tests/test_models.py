@@ -1,27 +1,35 @@
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tiny import save_tiny
 from transformers import AutoModel
 
 from hiddenstates.core import paths
 from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.models import (
     BUNDLES,
+    READ,
     Bundle,
     fingerprint,
     load_config,
+    load_found,
     load_image_processor,
     load_model,
     load_tokenizer,
     model_folder,
 )
+from hiddenstates.encoding.small import small_model
+from hiddenstates.tokenizing.faults import faults, too_large
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 COMMIT = "0" * 40
@@ -161,7 +169,8 @@ def test_weights_that_no_state_sees_may_be_missing(
     weights = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("pooler")}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
-    assert load_model(folder, unseen=("pooler.",)).pooler is not None
+    assert load_encoder(str(folder)).part.name == ""
+    assert load_found(folder)[1] == ["pooler.dense.bias", "pooler.dense.weight"]
     assert not caplog.records  # nothing is wrong, nothing is said
     AutoModel.from_pretrained(folder)
     assert "MISSING" in caplog.text  # transformers itself goes on saying it
@@ -170,8 +179,74 @@ def test_weights_that_no_state_sees_may_be_missing(
 
 
 def test_a_folder_without_an_image_processor_is_refused(folder: Path) -> None:
-    with pytest.raises(LabError, match=r"transformers cannot load it \(.*image processor.*Save it again"):
+    with pytest.raises(LabError, match=r"no preprocessor_config\.json in it, which says how pictures become pixels\."):
         load_image_processor(folder)
+
+
+def test_weights_that_a_state_sees_may_not_be_missing(folder: Path) -> None:
+    drop_a_weight(folder)
+    with pytest.raises(LabError, match=r"1 weights are missing, first encoder\.layer\.1\.output\.dense\.weight"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_file_of_another_dtype_gives_the_states_of_its_upcast_weights(
+    folder: Path, tmp_path: Path, dtype: str
+) -> None:
+    """Norms and embeddings, too: since transformers 5 a model would take on the dtype of its file."""
+    low = AutoModel.from_pretrained(folder, dtype=getattr(torch, dtype))
+    low.save_pretrained(folder)
+    upcast = shutil.copytree(folder, tmp_path / "upcast")
+    weights = {name: weight.float() for name, weight in load_file(folder / "model.safetensors").items()}
+    save_file(weights, upcast / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((upcast / "config.json").read_text("utf-8")) | {"dtype": "float32"}
+    (upcast / "config.json").write_text(json.dumps(config), "utf-8")
+    one, other = (load_encoder(str(path)) for path in (folder, upcast))
+    assert {weight.dtype for weight in one.model.parameters()} == {torch.float32}
+    texts = ["the capital of france", "bern"]
+    assert one.states(texts).values.dtype == torch.float32
+    assert torch.equal(one.states(texts).values, other.states(texts).values)
+
+
+def test_shards_are_read_whole(folder: Path) -> None:
+    whole = load_encoder(str(folder)).states(["bern"]).values
+    load_model(folder).save_pretrained(folder, max_shard_size="20KB")
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    assert torch.equal(load_encoder(str(folder)).states(["bern"]).values, whole)
+
+
+def test_the_old_layout_of_sentence_transformers_is_found(folder: Path, tmp_path: Path) -> None:
+    whole = load_encoder(str(folder)).states(["bern"]).values
+    old = tmp_path / "old"
+    shutil.copytree(folder, old / "0_Transformer")
+    (old / "modules.json").write_text("[]", "utf-8")
+    assert torch.equal(load_encoder(str(old)).states(["bern"]).values, whole)
+
+
+def test_a_tokenizer_larger_than_the_table_is_refused_in_the_words_of_the_audit(folder: Path) -> None:
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_tokens([f"new{i}" for i in range(90)])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(LabError, match=r"ids go up to 109, the model's table has 100 rows\. Resize it, or mend"):
+        load_encoder(str(folder))
+    assert too_large(tokenizer, 100) in faults(tokenizer, load_config(folder))
+
+
+def test_every_file_that_a_tokenizer_reads_is_fetched_and_fingerprinted() -> None:
+    """By what each tokenizer of transformers says of its own files."""
+    sources = Path(transformers.__file__).parent.glob("models/*/tokenization_*.py")
+    said = (re.findall(r"VOCAB_FILES_NAMES\s*=\s*\{(.*?)\}", path.read_text("utf-8"), re.DOTALL) for path in sources)
+    names = {name for found in said for block in found for name in re.findall(r':\s*"([^"]+)"', block)}
+    assert {"merges.txt", "bpe.codes", "source.spm", "prophetnet.tokenizer", "sentencepiece.bpe.model"} <= names
+    more = {"tokenizer.model.v3", "vocab.bpe", "qwen.tiktoken", "added_tokens.json", "special_tokens_map.json"}
+    assert [name for name in names | more if not any(fnmatch(name, pattern) for pattern in READ)] == []
+
+
+def test_a_model_type_without_tokens_or_pixels_is_refused(tmp_path: Path) -> None:
+    small_model("wav2vec2").save_pretrained(tmp_path)
+    with pytest.raises(LabError, match=r"takes no texts \(input_ids\) and no images \(pixel_values\)"):
+        load_encoder(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])

@@ -60,8 +60,11 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
         ("states: {engine: dask}", r"states\.engine: input should be 'local' or 'ray', found 'dask'\."),
         ("index: {depth: many}", r"index\.depth: input should be a valid integer.*, found 'many'\."),
         ("tokens: {encoder: bert}", r"tokens\.encoder: no encoder 'bert' in states\.encoders\. Known: minilm"),
-        ("states: {poolings: mean}", r"states\.poolings: input should be a valid list, found 'mean'\."),
-        ("states: {poolings: []}", r"states\.poolings: list should have at least 1 item"),
+        (
+            "states: {encoders: {a: {poolings: mean}}}",
+            r"encoders\.a\.poolings: input should be a valid list, found \'mean\'\.",
+        ),
+        ("states: {encoders: {a: {poolings: []}}}", r"encoders\.a\.poolings: list should have at least 1 item"),
         ("strategies: {report: [1]}", r"strategies\.report\.0: input should be a valid string, found 1\."),
         ("states: {encoders: {t5: {modle: x}}}", r"states\.encoders\.t5\.modle: unknown key\. Known: model, part, "),
         ("states: {encoders: {t5/a: {}}}", r"states\.encoders\.t5/a: a name holds letters, digits, _, - and \. alone"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from tiny import save_image, save_tiny
+from tiny import KINDS, save_image, save_tiny
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -25,16 +25,15 @@ from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.boxes import TextImageReader
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.families import FAMILIES
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
 from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
 from hiddenstates.encoding.sharded import pool_task
 from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForConditionalGeneration
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]
-TEXTUAL = [name for name, family in FAMILIES.items() if family.reads != "image"]
+TEXTUAL = [name for name, kind in KINDS.items() if kind.reads != "image"]
 TEXT_POOLINGS = {name: function for name, function in POOLINGS.items() if name != "patches"}  # T5's "" is one token
-every_family = pytest.mark.parametrize("name", FAMILIES)
+every_family = pytest.mark.parametrize("name", KINDS)
 every_text = pytest.mark.parametrize("name", TEXTUAL)
 bfloat16 = pytest.mark.skipif(
     not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU has no bfloat16 instructions"
@@ -45,8 +44,8 @@ bfloat16 = pytest.mark.skipif(
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of each family, and four pictures."""
     root = tmp_path_factory.mktemp("families")
-    for name, family in FAMILIES.items():
-        save_tiny(root / name, next(iter(family.members)))
+    for name, kind in KINDS.items():
+        save_tiny(root / name, kind.model_type)
     for i in range(4):
         save_image(root / f"{i}.png", seed=i)
     return root
@@ -54,18 +53,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoders(root: Path) -> dict[str, Encoder]:
-    return {name: load_encoder(str(root / name), part=family.part) for name, family in FAMILIES.items()}
+    return {name: load_encoder(str(root / name), part=kind.part) for name, kind in KINDS.items()}
 
 
 def inputs(name: str, root: Path) -> list[Any]:
     """Five inputs of different lengths where the family's have one; in two of the pairs the image is the same."""
     images = [root / f"{i}.png" for i in range(4)]
-    if FAMILIES[name].reads == "image":
+    if KINDS[name].reads == "image":
         return images
     pairs = [
         TextImage(text, image) for text, image in zip(WORDS, [images[0], None, images[0], images[1], None], strict=True)
     ]
-    return list(pairs) if FAMILIES[name].reads == "text and boxes" else WORDS
+    return list(pairs) if KINDS[name].reads == "text and boxes" else WORDS
 
 
 @every_family
@@ -191,7 +190,7 @@ def test_packed_or_not_and_by_whichever_attention_the_states_are_the_same(
 ) -> None:
     encoder, items = encoders[name], inputs(name, root)
     whole = AutoModel.from_pretrained(root / name, attn_implementation="eager").eval()
-    plain = replace(encoder, model=whole.get_submodule(FAMILIES[name].members[whole.config.model_type]))
+    plain = replace(encoder, model=whole.get_submodule(encoder.part.path))
     assert not any(type(module).__name__ == "PackedLinear" for module in plain.model.modules())
     mask = encoder.states(items).mask[None, :, :, None]
     assert_allclose(encoder.states(items).values * mask, plain.states(items).values * mask, rtol=1e-4, atol=1e-5)
@@ -200,7 +199,7 @@ def test_packed_or_not_and_by_whichever_attention_the_states_are_the_same(
 @bfloat16
 @every_family
 def test_bfloat16_is_near_and_has_another_fingerprint(encoders: dict[str, Encoder], root: Path, name: str) -> None:
-    low = load_encoder(str(root / name), dtype="bfloat16", part=FAMILIES[name].part)
+    low = load_encoder(str(root / name), dtype="bfloat16", part=KINDS[name].part)
     exact, near = (encoder.encode(inputs(name, root), DEFAULT).vectors for encoder in (encoders[name], low))
     assert not (exact == near).all()
     assert ((exact * near).sum(1) > 0.999).all()
@@ -241,7 +240,7 @@ def test_a_model_with_another_head_or_without_its_decoder_is_read_too(name: str,
     torch.manual_seed(1)
     model = kind(AutoConfig.from_pretrained(tmp_path)).eval()
     model.save_pretrained(tmp_path)
-    encoder = load_encoder(str(tmp_path), part=FAMILIES[name].part)
+    encoder = load_encoder(str(tmp_path), part=KINDS[name].part)
     ids = torch.tensor(encoder.tokenize(["red flag"]))
     arguments = {} if kind is T5EncoderModel else {"decoder_input_ids": ids.roll(1)}  # the end first: our start
     with torch.inference_mode():
@@ -280,7 +279,7 @@ def test_a_decoder_without_a_start_is_refused(tmp_path: Path) -> None:
     save_tiny(tmp_path, "t5", decoder_start_token_id=None)
     with pytest.raises(LabError, match=r"its config has no decoder_start_token_id\. Set it and save it again"):
         load_encoder(str(tmp_path), part="decoder")
-    assert load_encoder(str(tmp_path)).family is FAMILIES["t5 encoder"]
+    assert load_encoder(str(tmp_path)).part.name == "encoder"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tiny models with random weights, made on the spot: what the tests need of an encoder, offline and in a moment."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,28 @@ BOXES = {"feat_dim": 32, "n_vis_ids": 12}
 SIZES |= {"vlt5": SIZES["t5"] | BOXES | {"initializer_factor": 0.5}, "vlbart": SIZES["bart"] | BOXES}
 SIZES["clip"] = {name: SIZES[f"clip_{name}_model"] for name in ("text", "vision")}
 SIZES["clip"] = {f"{name}_config": size for name, size in SIZES["clip"].items()} | {"projection_dim": 16}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A part of a model type, and what its inputs are."""
+
+    model_type: str
+    part: str = ""
+    reads: str = "text"
+
+
+KINDS = {kind: Kind(kind) for kind in ("bert", "distilbert", "mpnet")} | {
+    "t5 encoder": Kind("t5", "encoder"),
+    "bart encoder": Kind("bart", "encoder"),
+    "vl-t5": Kind("vlt5", "encoder", "text and boxes"),
+    "vl-bart": Kind("vlbart", "encoder", "text and boxes"),
+    "t5 decoder": Kind("t5", "decoder", "text, shifted"),
+    "bart decoder": Kind("bart", "decoder", "text, shifted"),
+    "clip text": Kind("clip", "text"),
+    "clip vision": Kind("clip", "vision", "image"),
+}
+"""A part of each kind that the lab's own pipeline knows."""
 
 
 def tiny_model(model_type: str, **changes: Any) -> Any:

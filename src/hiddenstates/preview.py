@@ -12,7 +12,6 @@ from hiddenstates.core.params import (
     Pretrain,
     SmallCLIP,
     SmallVL,
-    States,
     Strategies,
     ViewCounts,
 )
@@ -68,7 +67,7 @@ def _pretrain(folder: Path, inputs: Path) -> None:
 def _states(folder: Path, inputs: Path) -> None:
     ensure("corpus", inputs)
     encoder = load_encoder(**EncoderSource().model_dump())
-    pooled = pool_task(encoder, Task.load(inputs / "corpus" / "task"), States().poolings)
+    pooled = pool_task(encoder, Task.load(inputs / "corpus" / "task"), encoder.poolings)
     pooled.save(folder / "pooled" / ENCODER)
 
 

@@ -166,6 +166,7 @@ class EncoderSource(Section):
     part: str | None = None  # encoder, decoder, text or vision, where the model has several; null: its family's first
     revision: str | None = None  # the commit that pins a hub name
     max_tokens: int = Field(256, ge=2, le=8192)
+    poolings: Annotated[list[str], Field(min_length=1)] | None = None  # null: those that make sense for the encoder
 
 
 class Cluster(Section):
@@ -187,7 +188,6 @@ class States(Section):
         min_length=1,
     )
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the linear layers
-    poolings: list[str] = Field(default=["first", "last", "mean", "max", "eos"], min_length=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
     engine: Literal["local", "ray"] = "local"
     ray: Cluster = Cluster()

@@ -49,7 +49,7 @@ def load_clip(name: str, revision: str | None = None, max_tokens: int = 77) -> C
     whole, folder = load_whole(name, revision), model_folder(name, revision)
     shared = shared_parameters(whole)  # before its linear layers are packed
     text, vision = (
-        encoder_of(Source(name, revision, max_tokens, "float32", part, "cpu"), whole, folder)
+        encoder_of(Source(name, revision, max_tokens, "float32", part, "cpu"), whole, [], folder)
         for part in ("text", "vision")
     )
     return Clip(

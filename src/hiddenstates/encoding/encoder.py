@@ -1,4 +1,4 @@
-"""`Encoder`: inputs in, hidden states or embeddings out. One class; families differ by data (families.py)."""
+"""`Encoder`: inputs in, hidden states or embeddings out. One class for every model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,16 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import resolved
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
-from hiddenstates.encoding.families import Family, StateMap, family_of
+from hiddenstates.encoding.examining import Seen, examine
+from hiddenstates.encoding.families import Part, StateMap, part_of
 from hiddenstates.encoding.linear import pack
 from hiddenstates.encoding.loading import load_reader
-from hiddenstates.encoding.models import BUNDLES, fingerprint, load_config, load_model, model_folder
+from hiddenstates.encoding.models import BUNDLES, fingerprint, load_found, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
+from hiddenstates.encoding.possible import cannot, natural_poolings, notes_on
 from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
+from hiddenstates.encoding.running import hidden_states, stacked
 from hiddenstates.encoding.tokenised import compacted, moved_back
 
 Dtype = Literal["float32", "bfloat16"]
@@ -44,24 +47,55 @@ class Source:
 class Encoder:
     """A frozen model, or a part of one, and what reads its inputs. Made by `load_encoder`.
 
-    model:       the module that runs; the paths in `state_map` count from the whole that it is a part of
+    model:       the module that runs; the paths in the state map count from the whole that it is a part of
+    part:        which part that is
+    seen:        what was measured of it
     fingerprint: changes when any of the model's files does, the part, or the dtype
     source:      what loads it again; None of a model that was changed since
+    asked:       the poolings that whoever loaded it wants; None: those that make sense for it
     """
 
     name: str
     model: Any
-    family: Family
+    part: Part
     reader: Reader
-    state_map: StateMap
+    seen: Seen
     fingerprint: str
     source: Source | None = None
+    asked: tuple[str, ...] | None = None
+
+    @property
+    def state_map(self) -> StateMap:
+        """What made each hidden state."""
+        return self.seen.state_map
 
     @property
     def width(self) -> int:
         """d_model of the hidden states."""
-        width: int = self.model.config.hidden_size
-        return width
+        return self.seen.width
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only those before it."""
+        return bool(self.seen.causal)
+
+    @property
+    def poolings(self) -> list[str]:
+        """Those that were asked for; else those that make sense for it."""
+        return list(self.asked or natural_poolings(self.reader, self.seen))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is particular about it, a sentence each."""
+        return list(notes_on(self.reader, self.seen))
+
+    def check_poolings(self, poolings: Sequence[str]) -> None:
+        """LabError for a pooling that is unknown, or that this encoder cannot do."""
+        for pooling in poolings:
+            get_pooling(pooling)
+            if reason := cannot(pooling, self.reader, self.seen):
+                choices = ", ".join(natural_poolings(self.reader, self.seen))
+                raise LabError(f"model {self.name}: no pooling {pooling}: {reason}. Choose among {choices}.")
 
     @property
     def device(self) -> torch.device:
@@ -76,6 +110,11 @@ class Encoder:
         if not isinstance(reader, TextReader):
             raise LabError(f"model {self.name}: this part of it reads images and has no tokens. Load another part.")
         return reader
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it reads texts, with an image or without."""
+        return isinstance(getattr(self.reader, "text", self.reader), TextReader)
 
     @property
     def tokenizer(self) -> Any:
@@ -109,6 +148,7 @@ class Encoder:
 
     def pool(self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str]) -> PooledStates:
         """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs."""
+        self.check_poolings(poolings)
         functions = {name: get_pooling(name) for name in poolings}
         check_kinds(inputs, self.reader)
         distinct = list(dict.fromkeys(inputs))
@@ -136,12 +176,28 @@ class Encoder:
                 yield chosen, self._forward([rows[i] for i in chosen])
                 bar.update(len(chosen) * lengths[chosen[0]])
 
-    @torch.inference_mode()
     def _forward(self, rows: Sequence[Row]) -> HiddenStates:
+        """The states of a batch; where padding shows, of its rows length by length."""
+        lengths = [len(row) for row in rows]
+        if self.seen.pads or len(set(lengths)) == 1:
+            return self._run(rows)
+        values = torch.zeros(len(self.state_map), len(rows), max(lengths), self.width, device=self.device)
+        for length in set(lengths):
+            chosen = [i for i, row in enumerate(rows) if len(row) == length]
+            values[:, chosen, :length] = self._run([rows[i] for i in chosen]).values
+        batch = self.reader.batch(rows)
+        return _moved(HiddenStates(values, batch.mask, batch.eos, self.state_map), values.device)
+
+    @torch.inference_mode()
+    def _run(self, rows: Sequence[Row]) -> HiddenStates:
         batch = self.reader.batch(rows)
         arguments = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in batch.arguments.items()}
-        out = self.model(**arguments, output_hidden_states=True)
-        values = torch.stack(out[self.family.output])  # [layer, batch, position, d_model]
+        values = stacked(hidden_states(self.model, arguments, self.part.output))
+        if len(values) != len(self.state_map):
+            raise LabError(
+                f"model {self.name}: {len(values)} hidden states, where it had {len(self.state_map)} when it was "
+                "loaded. Choose another model: its states cannot be told apart by number."
+            )
         return _moved(HiddenStates(values, batch.mask, batch.eos, self.state_map), values.device)
 
 
@@ -152,32 +208,37 @@ def load_encoder(
     dtype: Dtype = "float32",
     part: str | None = None,
     device: Device = "cpu",
+    poolings: Sequence[str] | None = None,
 ) -> Encoder:
     """An encoder by bundled name, local folder, or hub name with a pinned revision.
 
     dtype:  of its linear layers
     part:   "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
     device: "auto" is the GPU where torch sees one
+    poolings: that are wanted of it; None is those that make sense for it
 
-    Raises LabError when the model is missing, not what was published, of an unknown family, or has no vocabulary.
+    Raises LabError when the model is missing, not what was published, has no vocabulary, or cannot be used: what is
+    refused, `examining` says.
     """
     folder = model_folder(model, revision)
-    family = family_of(load_config(folder).model_type, part)
     source = Source(model, revision, max_tokens, dtype, part, device)
-    return encoder_of(source, load_model(folder, family.unseen), folder)
+    encoder = encoder_of(source, *load_found(folder), folder)
+    encoder.check_poolings(poolings or ())
+    return replace(encoder, asked=tuple(poolings)) if poolings else encoder
 
 
-def encoder_of(source: Source, whole: Any, folder: Path) -> Encoder:
-    """The source's part of a model that was loaded from the folder, as an encoder; its linear layers are packed."""
-    kind = whole.config.model_type
-    family = family_of(kind, source.part)
-    root = family.members[kind]
-    model = whole.get_submodule(root).to(_device(source.device))
-    state_map = family.states(len(model.get_submodule(family.layers)), root)
-    reader = load_reader(family, folder, model, source.max_tokens)
-    packed = pack(model, getattr(torch, source.dtype))
-    mark = fingerprint(folder, family.part, source.dtype)
-    return Encoder(source.model, packed, family, reader, state_map, mark, _found(source, folder))
+def encoder_of(source: Source, whole: Any, missing: Sequence[str], folder: Path) -> Encoder:
+    """The source's part of a model that was loaded from the folder, as an encoder; its linear layers are packed.
+
+    missing: names of weights that the folder lacks; LabError if any hidden state depends on one
+    """
+    device, part = _device(source.device), part_of(whole, source.part)
+    model = whole.get_submodule(part.path)
+    reader = load_reader(part, folder, model, source.max_tokens)
+    seen, reader = examine(folder, whole, part, reader, missing)
+    packed = pack(model.to(device), getattr(torch, source.dtype))
+    mark = fingerprint(folder, part.name, source.dtype)
+    return Encoder(source.model, packed, part, reader, seen, mark, _found(source, folder))
 
 
 def _found(source: Source, folder: Path) -> Source:

@@ -1,30 +1,35 @@
-"""Families of encoders, as data: what made each hidden state, what runs, and what it reads.
+"""What no trace can know of a model: what its parts are called, what they read, and how that comes in.
 
-A new family is one entry in `FAMILIES`; no other line changes.
+All else (which module made which hidden state, after which norm, causal or not, how long a text may be) is measured
+when a model is loaded. What is left of a family is one entry in `FAMILIES`; no other line changes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.encoding.running import accepted
 
 
 @dataclass(frozen=True)
 class State:
     """Where one hidden state comes from.
 
-    module: path of the module whose output it is, from the whole model; two where text and boxes come from two
-    norm:   the last layer norm that it went through, by path; "" where it went through none
+    module: path, from the whole model, of the outermost module whose output it is, to the last bit; two where text and
+            boxes come from two; "made in x.forward" where no module puts it out, x being what adds it up
+    norm:   the norm that put it out, by path; "" where none did
+    inner:  path of the innermost module whose output it is; "" where no module puts it out
     """
 
     module: str
     norm: str = ""
+    inner: str = ""
 
-    def at(self, root: str, i: int = 0) -> "State":
-        """The same with `{i}` filled in and paths that count from the module above `root`."""
-        paths = (path.format(i=i) for path in (self.module, self.norm))
-        return State(*(", ".join(f"{root}.{p}" for p in path.split(", ")) if root and path else path for path in paths))
+    @property
+    def traced(self) -> bool:
+        """Whether a module puts it out."""
+        return not self.module.startswith("made in ")
 
 
 StateMap = Sequence[State]
@@ -33,172 +38,118 @@ StateMap = Sequence[State]
 Reads = Literal["text", "text, shifted", "image", "text and boxes"]
 """Names a reader, readers.py."""
 
+TOWERS = {
+    "text": ("text_model", "language_model", "text_encoder"),
+    "vision": ("vision_model", "vision_tower", "image_model", "vision_encoder", "visual"),
+}
+"""By part: what the modules are called that read texts, or images, where a model has one for each."""
+
 
 @dataclass(frozen=True)
 class Family:
-    """Models, or parts of models, whose hidden states come from the same places. Paths count from the part that runs.
+    """What is left of a family: what cannot be seen from outside, of one part of a model type.
 
-    members:    model type (`config.model_type`) -> path of the module that runs, "" for the whole that AutoModel gives
-    embeddings: what makes hidden state 0
-    layer:      what makes hidden state i, with `{i}` for i - 1
-    last:       what makes the last hidden state, where that is not the last layer
-    part:       which part of the model this is, where it has several
-    reads:      what its inputs are
-    output:     the field of the model's output that holds the hidden states
-    eos_token:  the tokenizer's attribute that names the token which ends a text; "" for images
-    positions:  path of the table of positions, which bounds the length of an input; "" where there is no such bound
-    unseen:     prefixes of weights that no hidden state sees; a folder may lack them
+    reads:     another reader than the arguments of the part's forward tell
+    boxes:     what makes state 0 of boxes, which stand after the text; and its norm
+    first_end: whether the model pools the first end of text, though a text may name that token itself
     """
 
-    members: Mapping[str, str]
-    embeddings: State
-    layer: State
-    last: State | None = None
-    part: str = ""
-    reads: Reads = "text"
-    output: str = "hidden_states"
-    eos_token: str = "eos_token"
-    positions: str = ""
-    unseen: tuple[str, ...] = ()
-
-    @property
-    def layers(self) -> str:
-        """Path of the list of layers."""
-        return self.layer.module.removesuffix(".{i}")
-
-    def states(self, n_layers: int, root: str = "") -> StateMap:
-        """One entry a hidden state, `n_layers` + 1 of them; `root` is the path of the part that runs."""
-        made = [self.embeddings.at(root), *(self.layer.at(root, i) for i in range(n_layers))]
-        return (*made[:-1], self.last.at(root)) if self.last else tuple(made)
+    reads: Reads | None = None
+    boxes: State | None = None
+    first_end: bool = False
 
 
-FAMILIES = {
-    # Post-norm encoders (Devlin et al. 2019): the residual sum goes through a layer norm at the end of each layer.
-    "bert": Family(
-        members=dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert"), ""),
-        embeddings=State("embeddings", "embeddings.LayerNorm"),
-        layer=State("encoder.layer.{i}", "encoder.layer.{i}.output.LayerNorm"),
-        eos_token="sep_token",
-        positions="embeddings.position_embeddings",
-        unseen=("pooler.",),
-    ),
-    "distilbert": Family(
-        members={"distilbert": ""},
-        embeddings=State("embeddings", "embeddings.LayerNorm"),
-        layer=State("transformer.layer.{i}", "transformer.layer.{i}.output_layer_norm"),
-        eos_token="sep_token",
-        positions="embeddings.position_embeddings",
-    ),
-    "mpnet": Family(
-        members={"mpnet": ""},
-        embeddings=State("embeddings", "embeddings.LayerNorm"),
-        layer=State("encoder.layer.{i}", "encoder.layer.{i}.output.LayerNorm"),
-        eos_token="sep_token",
-        positions="embeddings.position_embeddings",
-        unseen=("pooler.",),
-    ),
-    # Pre-norm (Raffel et al. 2020): a block's output is the bare residual sum. The last one is shown only after the
-    # final norm. Relative positions: no table, no longest text.
-    "t5 encoder": Family(
-        members={"t5": "encoder", "mt5": "encoder"},
-        part="encoder",
-        embeddings=State("embed_tokens"),
-        layer=State("block.{i}"),
-        last=State("final_layer_norm", "final_layer_norm"),
-        unseen=("decoder.",),
-    ),
-    # Post-norm, and a norm over the sum of token and position, too (Lewis et al. 2020).
-    "bart encoder": Family(
-        members={"bart": "encoder"},
-        part="encoder",
-        embeddings=State("layernorm_embedding", "layernorm_embedding"),
-        layer=State("layers.{i}", "layers.{i}.final_layer_norm"),
-        positions="embed_positions",
-        unseen=("decoder.",),
-    ),
+CLIP = Family(first_end=True)
+BOXES = State("encoder.visual_embedding")
+FAMILIES: dict[tuple[str, str], Family] = {
     # T5 and BART over text and boxes (Cho et al. 2021), the boxes after the text.
-    "vl-t5": Family(
-        members={"vlt5": "encoder"},
-        part="encoder",
-        reads="text and boxes",
-        embeddings=State("embed_tokens, visual_embedding"),
-        layer=State("block.{i}"),
-        last=State("final_layer_norm", "final_layer_norm"),
-        unseen=("decoder.",),
-    ),
-    "vl-bart": Family(
-        members={"vlbart": "encoder"},
-        part="encoder",
-        reads="text and boxes",
-        embeddings=State("layernorm_embedding, visual_embedding", "layernorm_embedding, visual_embedding.layer_norm"),
-        layer=State("layers.{i}", "layers.{i}.final_layer_norm"),
-        positions="embed_positions",
-        unseen=("decoder.",),
-    ),
-    # Decoders read the text itself, shifted by one, and see what the encoder made of it; VL-T5's and VL-BART's, too.
-    "t5 decoder": Family(
-        members={"t5": "", "mt5": "", "vlt5": ""},
-        part="decoder",
-        reads="text, shifted",
-        output="decoder_hidden_states",
-        embeddings=State("decoder.embed_tokens"),
-        layer=State("decoder.block.{i}"),
-        last=State("decoder.final_layer_norm", "decoder.final_layer_norm"),
-    ),
-    "bart decoder": Family(
-        members={"bart": "", "vlbart": ""},
-        part="decoder",
-        reads="text, shifted",
-        output="decoder_hidden_states",
-        embeddings=State("decoder.layernorm_embedding", "decoder.layernorm_embedding"),
-        layer=State("decoder.layers.{i}", "decoder.layers.{i}.final_layer_norm"),
-        positions="decoder.embed_positions",
-    ),
-    # Pre-norm in both towers (Radford et al. 2021). The text's last state is shown before the final norm, and the
-    # image's post-norm sees its pooled token only.
-    "clip text": Family(
-        members={"clip": "text_model", "clip_text_model": ""},
-        part="text",
-        embeddings=State("embeddings"),
-        layer=State("encoder.layers.{i}"),
-        positions="embeddings.position_embedding",
-        unseen=("vision_model.", "text_projection.", "visual_projection.", "logit_scale"),
-    ),
-    "clip vision": Family(
-        members={"clip": "vision_model", "clip_vision_model": ""},
-        part="vision",
-        reads="image",
-        embeddings=State("pre_layrnorm", "pre_layrnorm"),
-        layer=State("encoder.layers.{i}"),
-        eos_token="",
-        positions="embeddings.position_embedding",
-        unseen=("text_model.", "text_projection.", "visual_projection.", "logit_scale"),
-    ),
+    ("vlt5", "encoder"): Family("text and boxes", BOXES),
+    ("vlbart", "encoder"): Family("text and boxes", replace(BOXES, norm="encoder.visual_embedding.layer_norm")),
+    # CLIP pools the first end of text, or the largest id (Radford et al. 2021), and so do those built like it.
+    **{(kind, "text"): CLIP for kind in ("clip", "clip_text_model", "clipseg", "clipseg_text_model", "metaclip_2")},
+    **{(kind, "text"): CLIP for kind in ("groupvit", "owlvit", "owlv2", "xclip")},
 }
+"""By model type (`config.model_type`) and part."""
 
 
-def family_of(model_type: str, part: str | None = None) -> Family:
-    """The family of a transformers model by its `config.model_type`; of one with several parts, None is the first."""
-    parts = {family.part: family for family in FAMILIES.values() if model_type in family.members}
+@dataclass(frozen=True)
+class Part:
+    """A part of a model that runs by itself.
+
+    name:   encoder or decoder, text or vision; "" for a model that has no parts
+    path:   of the module that runs, from the whole that AutoModel gives; "" for that itself
+    reads:  what its inputs are
+    output: the field of its output that holds the hidden states
+    left:   what is left of its family
+    """
+
+    name: str
+    path: str
+    reads: Reads
+    output: str = "hidden_states"
+    left: Family = Family()
+
+
+def parts_of(whole: Any) -> dict[str, Part]:
+    """The parts of a model by their names, the first one that which is meant where none is named."""
+    kind = whole.config.model_type
+    parts = {part.name: part for part in _parts(whole)}
+    for name, part in parts.items():
+        left = FAMILIES.get((kind, name), part.left)
+        parts[name] = replace(part, left=left, reads=left.reads or part.reads)
+    return parts
+
+
+def part_of(whole: Any, name: str | None = None) -> Part:
+    """The part of that name; None is the first. LabError where the model has none such."""
+    parts = parts_of(whole)
     if not parts:
-        known = ", ".join(dict.fromkeys(t for family in FAMILIES.values() for t in family.members))
         raise LabError(
-            f"model type {model_type!r} is in no family. Known: {known}; a new one is one entry in families.py."
+            f"model type {whole.config.model_type!r}: {type(whole).__name__} takes no texts (input_ids) and no images "
+            "(pixel_values), so the lab has no inputs for it. Choose an encoder of texts or of images."
         )
-    if part is not None and part not in parts:
-        choices = " or ".join(repr(name) for name in parts if name)
+    if name is not None and name not in parts:
+        choices = " or ".join(repr(part) for part in parts if part)
         way = f"Choose {choices}." if choices else "It is not in parts: leave it out."
-        raise LabError(f"a model of type {model_type!r} has no part {part!r}. {way}")
-    return next(iter(parts.values())) if part is None else parts[part]
+        raise LabError(f"a model of type {whole.config.model_type!r} has no part {name!r}. {way}")
+    return next(iter(parts.values())) if name is None else parts[name]
 
 
-def overview() -> list[dict[str, str]]:
-    """One row a family: its members, its part, what it reads, and what makes its hidden states."""
-    rows = []
-    for name, family in FAMILIES.items():
-        last = family.last or family.layer
-        row = {"family": name, "model types": ", ".join(family.members), "part": family.part, "reads": family.reads}
-        for when, state in {"state 0": family.embeddings, "state i": family.layer, "last state": last}.items():
-            row |= {when: state.module, f"{when}: after norm": state.norm or "none"}
-        rows.append(row)
-    return rows
+def _parts(whole: Any) -> Iterator[Part]:
+    towers = {part: next((n for n in names if hasattr(whole, n)), None) for part, names in TOWERS.items()}
+    if all(towers.values()):
+        yield from (_tower(whole, part, path) for part, path in towers.items() if path)
+    elif hasattr(whole, "encoder") and _has_decoder(whole):
+        yield from _halves(whole)
+    elif reads := _reads(whole):
+        yield Part(_own_name(whole.config.model_type), "", reads)
+
+
+def _tower(whole: Any, part: str, path: str) -> Part:
+    return Part(part, path, "image" if part == "vision" else "text")
+
+
+def _halves(whole: Any) -> Iterator[Part]:
+    """Its decoder reads the text itself, shifted by one, and sees what the encoder made of it."""
+    if (reads := _reads(whole.encoder)) is None:
+        return
+    yield Part("encoder", "encoder", reads)
+    if reads == "text":
+        yield Part("decoder", "", "text, shifted", "decoder_hidden_states")
+
+
+def _has_decoder(whole: Any) -> bool:
+    """One that was saved without its decoder says so in its configuration; what is loaded has one all the same."""
+    return "decoder_input_ids" in accepted(whole) or bool(getattr(whole.config, "is_encoder_decoder", False))
+
+
+def _reads(model: Any) -> Reads | None:
+    names = accepted(model)
+    if "input_ids" in names:
+        return "text"
+    return "image" if "pixel_values" in names else None
+
+
+def _own_name(kind: str) -> str:
+    """Of a tower that was saved alone, the name that it has as a part."""
+    return next((part for part in TOWERS if kind.endswith(f"_{part}_model")), "")

@@ -1,49 +1,62 @@
-"""The reader of a family, from the model's folder."""
+"""The reader of a part of a model, from the model's folder."""
 
 from pathlib import Path
 from typing import Any
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.boxes import TextImageReader, load_boxes
-from hiddenstates.encoding.families import Family
+from hiddenstates.encoding.families import Part
 from hiddenstates.encoding.models import load_image_processor, load_tokenizer
-from hiddenstates.encoding.readers import ImageReader, Reader, TextReader
+from hiddenstates.encoding.readers import ImageReader, Reader, Special, TextReader
+from hiddenstates.tokenizing.faults import too_large
+
+SAMPLES = ("a", "0", "the", "は", "é")
+"""Texts, one of which every tokenizer makes tokens of."""
 
 
-def load_reader(family: Family, folder: Path, model: Any, max_tokens: int) -> Reader:
-    """What reads the inputs of the model, a module that runs `family`."""
-    if family.reads == "image":
-        places = model.get_submodule(family.positions).num_embeddings
-        return ImageReader(load_image_processor(folder), places)
+def load_reader(part: Part, folder: Path, model: Any, max_tokens: int) -> Reader:
+    """What reads the inputs of the model, which runs the part. The places of an image are not counted yet."""
+    if part.reads == "image":
+        return ImageReader(load_image_processor(folder), places=1)
     tokenizer = load_tokenizer(folder)
-    eos_id = getattr(tokenizer, f"{family.eos_token}_id")
-    if eos_id is None or tokenizer.pad_token_id is None:
-        raise LabError(
-            f"model {folder}: its tokenizer has no {family.eos_token} or no pad_token. Set it and save it again."
-        )
-    start = _start(folder, model.config) if family.reads == "text, shifted" else None
-    text = TextReader(tokenizer, eos_id, min(max_tokens, _positions(model, family, max_tokens)), start)
-    if family.reads == "text and boxes":
+    _check_table(folder, tokenizer, model)
+    start = _start(folder, model.config) if part.reads == "text, shifted" else None
+    text = TextReader(tokenizer, max_tokens, special_tokens(tokenizer, part.left.first_end), start)
+    if part.reads == "text and boxes":
         return TextImageReader(text, load_boxes(folder / "vision", model.config.feat_dim))
     return text
 
 
-def _positions(model: Any, family: Family, unbounded: int) -> int:
-    """How many tokens the model has positions for.
+def special_tokens(tokenizer: Any, first_end: bool = False) -> Special:
+    """The tokens that the tokenizer puts around a text, seen from what it makes of one."""
+    for text in SAMPLES:
+        bare, whole = (tokenizer(text, add_special_tokens=added)["input_ids"] for added in (False, True))
+        start = next((i for i in range(len(whole)) if bare and whole[i : i + len(bare)] == bare), None)
+        if start is not None:
+            before, after = tuple(whole[:start]), tuple(whole[start + len(bare) :])
+            ends = [id for id in (tokenizer.eos_token_id, tokenizer.sep_token_id, *after[-1:]) if id in after]
+            back = after[::-1].index(ends[0]) if ends else 0
+            return Special(before, after, ends[0] if ends else None, back, first_end)
+    return Special()
 
-    RoBERTa and MPNet start counting after the padding's own position, BART after two that nothing uses.
-    """
-    if not family.positions:
-        return unbounded
-    table = model.get_submodule(family.positions)
-    unused = 0 if table.padding_idx is None else table.padding_idx + 1
-    rows: int = table.num_embeddings
-    return rows - getattr(table, "offset", unused)
+
+def _check_table(folder: Path, tokenizer: Any, model: Any) -> None:
+    """LabError for a tokenizer whose ids go beyond the model's table of embeddings."""
+    rows = getattr(_table(model), "num_embeddings", None)
+    if rows is not None and (fault := too_large(tokenizer, rows)):
+        raise LabError(f"model {folder}: {fault}")
+
+
+def _table(model: Any) -> Any:
+    try:
+        return model.get_input_embeddings()
+    except NotImplementedError:  # of a model that hashes its ids, or computes something else of them
+        return None
 
 
 def _start(folder: Path, config: Any) -> int:
     """The token that a decoder reads first."""
-    start: int | None = config.decoder_start_token_id
+    start: int | None = getattr(config, "decoder_start_token_id", None)
     if start is None:
         raise LabError(f"model {folder}: its config has no decoder_start_token_id. Set it and save it again.")
     return start

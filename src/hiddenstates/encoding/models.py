@@ -3,26 +3,39 @@
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
-from hiddenstates.core.errors import LabError
+from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.core.files import sha256
 from hiddenstates.core.paths import resolved
 
 disable_progress_bar()  # weights load in a moment
 
-READ = ("*.json", "*.safetensors", "*.txt", "*.model")
-"""What is fetched and fingerprinted: configuration, weights and vocabulary; never code, never a pickle."""
+VOCABULARY = ("*.txt", "*.model", "*.model.v*", "*.spm", "*.bpe", "*.codes", "*.tokenizer", "*.tiktoken", "*.vocab")
+READ = ("*.json", "*.safetensors", *VOCABULARY)
+"""What is fetched and fingerprinted: configuration, weights, and every file that a tokenizer of transformers reads;
+never code, never a pickle."""
+
+OLD_PLACE = "0_Transformer"
+"""Where older folders of sentence-transformers hold the transformer."""
+
+CONFIG = "config.json"
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+COMMIT = (
+    "Give the 40 hex digits of a commit, which stand on the model's page under Files, History, or are printed by "
+    "`git ls-remote https://huggingface.co/{name} HEAD`: a branch or a tag can move."
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ def model_folder(name: str, revision: str | None, weights: bool = True) -> Path:
     if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
         raise LabError(
             f"model {name}: no such folder, and as a hub name it is not pinned (revision {revision!r}). "
-            "Give the 40 hex digits of a commit: a branch or a tag can move."
+            f"{COMMIT.format(name=name)}"
         )
     try:
         return checked(Path(snapshot_download(name, revision=revision, allow_patterns=wanted)))
@@ -80,30 +93,47 @@ def fingerprint(folder: Path, *settings: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def transformer_folder(folder: Path) -> Path:
+    """Where the transformer lies in a model's folder: in itself, or where sentence-transformers once put it."""
+    old = folder / OLD_PLACE
+    return old if not (folder / CONFIG).exists() and (old / CONFIG).exists() else folder
+
+
 def load_config(folder: Path) -> Any:
     """The model's configuration."""
-    return _load(AutoConfig, folder)
+    return _load(AutoConfig, transformer_folder(folder))
 
 
-def load_model(folder: Path, unseen: tuple[str, ...] = ()) -> Any:
-    """What AutoModel gives, in evaluation mode, from safetensors only.
+def load_model(folder: Path) -> Any:
+    """What AutoModel gives, in evaluation mode and float32, from safetensors only. LabError if a weight is missing."""
+    model, missing = load_found(folder)
+    refuse_missing(folder, missing)
+    return model
 
-    unseen: prefixes of weights that may be missing; for any other, transformers would make up random numbers
-    """
-    with _quiet():  # what is missing is judged below
-        model, report = _load(
-            AutoModel, folder, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True
-        )
-    _check_weights(folder, model, report, unseen)
+
+def load_found(folder: Path) -> tuple[Any, list[str]]:
+    """As `load_model`, and the names of the weights that are missing, for which transformers makes up random ones."""
+    options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
+    with _quiet():  # what is missing is judged elsewhere
+        # the file's own dtype would round norms and sums, too
+        model, report = _load(AutoModel, transformer_folder(folder), dtype=torch.float32, **options)
+    _check_weights(folder, model, report)
     for module in model.modules():
-        if isinstance(module, PreTrainedModel):  # a folder may set it, and the last hidden state would be another
+        if isinstance(module, PreTrainedModel):  # a folder may set these: the last state, or no names, would come out
             module.config.tie_last_hidden_states = None
-    return model.eval()
+            module.config.return_dict = True
+    return model.float().eval(), sorted(report["missing_keys"])
+
+
+def refuse_missing(folder: Path, missing: Sequence[str]) -> None:
+    """LabError where there is one."""
+    if missing:
+        raise LabError(f"model {folder}: {len(missing)} weights are missing, first {missing[0]}. Save the whole model.")
 
 
 def load_tokenizer(folder: Path) -> Any:
     """The model's tokenizer. LabError where transformers would make up one of special tokens only."""
-    tokenizer = _load(AutoTokenizer, folder)
+    tokenizer = _load(AutoTokenizer, transformer_folder(folder))
     if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
         raise LabError(f"model {folder}: no vocabulary in it. Save its tokenizer there with save_pretrained.")
     return tokenizer
@@ -111,18 +141,21 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_image_processor(folder: Path) -> Any:
     """What makes pixel values of a picture, as the model was trained on; with Pillow, torchvision or not."""
-    return _load(AutoImageProcessor, folder, backend="pil")
+    home = transformer_folder(folder)
+    if not any((home / name).exists() for name in PROCESSORS):
+        raise LabError(
+            f"model {folder}: no preprocessor_config.json in it, which says how pictures become pixels. "
+            "Save the model's image processor there with save_pretrained."
+        )
+    return _load(AutoImageProcessor, home, backend="pil")
 
 
-def _check_weights(folder: Path, model: Any, report: Any, unseen: tuple[str, ...]) -> None:
-    """report: what transformers noticed. Of weights that are missing or of another shape it makes up random ones."""
+def _check_weights(folder: Path, model: Any, report: Any) -> None:
+    """report: what transformers noticed. Of weights of another shape it makes up random ones."""
     if report["mismatched_keys"]:
         key, found, wanted = min(report["mismatched_keys"])
         shapes = f"{tuple(found)} in the file, {tuple(wanted)} by config.json"
         raise LabError(f"model {folder}: {key} is {shapes}. Save both from one model.")
-    random = sorted(key for key in report["missing_keys"] if not key.startswith(unseen))
-    if random:
-        raise LabError(f"model {folder}: {len(random)} weights are missing, first {random[0]}. Save the whole model.")
     spoilt = next((key for key, weight in model.named_parameters() if not weight.isfinite().all()), None)
     if spoilt:
         raise LabError(f"model {folder}: {spoilt} holds NaN or infinity. Train it anew, at a lower rate.")
@@ -144,9 +177,9 @@ def _load(kind: Any, folder: Path, **options: Any) -> Any:
     try:
         return kind.from_pretrained(folder, trust_remote_code=False, **options)
     except Exception as error:  # transformers raises whatever it trips over
-        reason = " ".join(str(error).split())[:200]
         raise LabError(
-            f"model {folder}: transformers cannot load it ({reason}). Save it again with save_pretrained."
+            f"model {folder}: transformers cannot load it ({shortened(str(error))}). "
+            "Save it again with save_pretrained."
         ) from error
 
 
@@ -171,7 +204,7 @@ def _unpacked(name: str, bundle: Bundle) -> Path:
 
 
 def _with_weights(folder: Path) -> Path:
-    for needed in ("config.json", "*.safetensors"):
-        if not list(folder.glob(needed)):
+    for needed in (CONFIG, "*.safetensors"):
+        if not list(transformer_folder(folder).glob(needed)):
             raise LabError(f"model {folder}: no {needed} in it. Save the model with save_pretrained (safetensors).")
     return folder

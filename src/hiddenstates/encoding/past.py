@@ -20,7 +20,7 @@ def past_shapes(encoder: Encoder, texts: Sequence[str]) -> list[dict[str, Shape]
 
     hidden state: [batch, position, d_model]; all others: [batch, head, position, d_head]. Keys and values are alike.
     """
-    if encoder.family.part != "decoder":
+    if encoder.part.name != "decoder":
         raise LabError(f"model {encoder.name}: only a decoder keeps past key values. Load it with part='decoder'.")
     batch = encoder.reader.batch(encoder.reader.rows(texts))
     out = encoder.model(**{**batch.arguments, "use_cache": True}, output_hidden_states=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
+from PIL import Image
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
@@ -76,20 +77,48 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
+class Special:
+    """The special tokens that a tokenizer puts around each text, and which of them ends it.
+
+    end:   id of the one that the pooling `eos` takes; None where nothing stands after a text
+    back:  its position, counted from the last, which is 0
+    first: take the first token of that id instead, though a text may name it, as CLIP does
+    """
+
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    end: int | None = None
+    back: int = 0
+    first: bool = False
+
+    def positions(
+        self, ids: Int[Tensor, "batch position"], mask: Bool[Tensor, "batch position"]
+    ) -> Int[Tensor, " batch"] | None:
+        """Where each text ends, -1 where it was cut before its end; None where texts have no end."""
+        if self.end is None:
+            return None
+        ends = (ids == self.end) & mask
+        if not self.first:
+            places = torch.arange(ids.shape[1])
+            ends &= places == mask.sum(-1, keepdim=True) - 1 - self.back
+        return first_position(ends)
+
+
+@dataclass(frozen=True)
 class TextReader:
     """Reads texts.
 
     A decoder reads the text shifted right by one while its encoder reads all of it, as BartForSequenceClassification
     does. Its position i lines up with position i of the text, at which it has read the text before i.
 
-    eos_id:     the token that ends a text, for the pooling `eos`
     max_tokens: a longer text is cut there
+    special:    the tokens around a text
     start_id:   the token that a decoder reads first; None for an encoder
     """
 
     tokenizer: Any
-    eos_id: int
     max_tokens: int
+    special: Special = Special()
     start_id: int | None = None
     kinds: ClassVar[tuple[type, ...]] = (str,)
 
@@ -109,18 +138,25 @@ class TextReader:
         ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
         return ids
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has before it is cut, special tokens included."""
+        if not texts:
+            return []
+        return [len(ids) for ids in self.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
+
     def batch(self, rows: Sequence[Row]) -> Batch:
-        ids, mask = padded([row.tokens for row in rows], self.tokenizer.pad_token_id)
+        pad = self.tokenizer.pad_token_id  # without one any id will do: the mask hides it
+        ids, mask = padded([row.tokens for row in rows], 0 if pad is None else pad)
         arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": mask.long()}
         if self.start_id is not None:
             shifted = torch.cat([torch.full_like(ids[:, :1], self.start_id), ids[:, :-1]], 1)
-            arguments |= {"decoder_input_ids": shifted, "decoder_attention_mask": mask.long(), "use_cache": False}
-        return Batch(arguments, mask, first_position((ids == self.eos_id) & mask))
+            arguments |= {"decoder_input_ids": shifted, "decoder_attention_mask": mask.long()}
+        return Batch(arguments, mask, self.special.positions(ids, mask))
 
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads files of images. places: positions that an image takes up, the class token's and one a patch."""
+    """Reads files of images. places: positions that an image takes up, a class token's and one a patch."""
 
     processor: Any
     places: int
@@ -135,6 +171,11 @@ class ImageReader:
     def batch(self, rows: Sequence[Row]) -> Batch:
         pixels = pixel_values([row.image for row in rows if row.image], self.processor)
         return Batch({"pixel_values": pixels}, torch.ones(len(rows), self.places, dtype=torch.bool), None)
+
+    def pixels(self, pictures: Sequence[Image.Image]) -> Float[Tensor, "image channel height width"]:
+        """What the model reads of pictures, made as it was trained."""
+        pixels: Tensor = self.processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+        return pixels
 
 
 def padded(rows: Sequence[list[int]], pad: int) -> tuple[Int[Tensor, "batch position"], Bool[Tensor, "batch position"]]:

@@ -16,7 +16,6 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.pooling import get_pooling
 from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitening
@@ -51,8 +50,7 @@ def pool_corpus(
     size: int = SHARD,
 ) -> PooledStates:
     """Every hidden state of every passage under each pooling, in memory as a whole; the folder keeps the shards."""
-    for name in poolings:
-        get_pooling(name)  # refused before any work
+    encoder.check_poolings(poolings)  # refused before any work
     paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size))
     return _merged([PooledStates.load(path) for path in paths])
 

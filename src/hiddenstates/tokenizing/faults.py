@@ -27,6 +27,13 @@ def learned(tokenizer: Any) -> int:
     return len(vocabulary - set(tokenizer.all_special_tokens) - set(tokenizer.get_added_vocab()))
 
 
+def too_large(tokenizer: Any, rows: int) -> str | None:
+    """The fault of a tokenizer whose ids go beyond the model's table of embeddings, of so many rows."""
+    if (needed := entries(tokenizer)) > rows:
+        return f"ids go up to {needed - 1}, the model's table has {rows} rows. Resize it, or mend the tokenizer."
+    return None
+
+
 def _vocabulary(tokenizer: Any) -> Iterator[str]:
     if (n := learned(tokenizer)) < FEWEST:
         yield f"a vocabulary of {n} entries besides special tokens: its file was not read. Load it from its folder."
@@ -55,8 +62,8 @@ def _pairs(tokenizer: Any) -> Iterator[str]:
 
 def _beside(tokenizer: Any, config: Any) -> Iterator[str]:
     rows, needed = config.vocab_size, entries(tokenizer)
-    if needed > rows:
-        yield f"ids go up to {needed - 1}, the model's table has {rows} rows. Resize it, or mend the tokenizer."
+    if fault := too_large(tokenizer, rows):
+        yield fault
     if needed < rows:
         yield f"{rows - needed} of the {rows} rows of the model's table belong to no token: they are never read."
     for role in ("pad", "bos", "eos"):

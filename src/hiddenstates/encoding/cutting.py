@@ -1,0 +1,49 @@
+"""How many texts are longer than the encoder reads, and how much of them it never sees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hiddenstates.core.data import Task
+from hiddenstates.encoding.encoder import Encoder
+
+AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Of some texts, with their special tokens.
+
+    texts, tokens: how many there are
+    cut:           how many texts are longer than `limit` tokens
+    lost:          how many tokens lie beyond it
+    """
+
+    texts: int
+    cut: int
+    tokens: int
+    lost: int
+    limit: int
+
+    def __str__(self) -> str:
+        if not self.cut:
+            return f"none of {self.texts} texts is longer than {self.limit} tokens"
+        share, rest = self.cut / self.texts, self.lost / self.tokens
+        return (
+            f"{self.cut} of {self.texts} texts ({share:.1%}) are cut at {self.limit} tokens, "
+            f"which loses {rest:.1%} of all tokens"
+        )
+
+
+def cuts(encoder: Encoder, texts: Sequence[str]) -> Cuts:
+    """What the encoder cuts off these texts."""
+    reader = encoder.text
+    lengths = [n for i in range(0, len(texts), AT_ONCE) for n in reader.lengths(texts[i : i + AT_ONCE])]
+    beyond = [n - reader.max_tokens for n in lengths if n > reader.max_tokens]
+    return Cuts(len(texts), len(beyond), sum(lengths), sum(beyond), reader.max_tokens)
+
+
+def cuts_of_task(encoder: Encoder, task: Task) -> Cuts | None:
+    """Of all passages and questions; None for an encoder that reads no text."""
+    if not encoder.reads_text:
+        return None
+    return cuts(encoder, [*task.kb.texts(), *task.queries["text"][:]])
