@@ -189,7 +189,7 @@ def pinned(name: str, passages: Dataset) -> str:
 
 
 def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
-    """One split of a Hugging Face dataset in plain values, nested columns laid flat by dotted names (`output.answer`).
+    """One split of a Hugging Face dataset in plain values, nested columns flat with dotted names (`output.answer`).
 
     A picture is a dict of its file's `bytes` and `path`, either of them None.
 

@@ -90,9 +90,10 @@ def identical(queries: Mapping[str, Asked], passages: Iterable[Row], grades: Gra
         return False, ()
     judged = any(grades.get(id, {}).get(id, 0) > 0 for id in both)
     first = f"{queries[next(iter(both))].where}: the first of {len(both)} queries"
-    if 2 * sum(both.values()) > len(both) and not judged:
+    same = 2 * sum(both.values()) > len(both)
+    if same and not judged:
         return True, (f"{first} that are passages themselves, under the same id; no query finds itself, as in BEIR.",)
-    why = "which some judge relevant" if judged else "which has another text"
+    why = "which some judge relevant" if same else "which has another text"
     return False, (f"{first} under the id of a passage, {why}; all passages are searched, whereas BEIR ignores those.",)
 
 

@@ -27,9 +27,10 @@ Word = tuple[str, str, str]
 def load_sentences(params: Tagging) -> list[Sentence]:
     """The sentences that `params.source` names, drawn down to `params.sentences` and `params.per_template`.
 
-    source: "countries", or the path, under the repository or absolute, of a folder with a file a split
+    source: "countries", or the path, under the repository or absolute, of a folder with one file per split; None is
+            the countries, too (with another corpus the stage is idle)
     """
-    if params.source == EMBEDDED:
+    if params.source is None or params.source == EMBEDDED:
         sentences = tagged_countries(Countries(), params.seed, Shares())
     else:
         sentences = read_tagged((ROOT / params.source).resolve(), params.token_column, params.tag_column)
