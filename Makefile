@@ -13,7 +13,7 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro verify test lab bench lint lock
+.PHONY: help repro verify test lab bench models lint lock
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
@@ -21,6 +21,7 @@ help:
 	@echo "make test    check style and types, run the tests"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   run the benchmarks"
+	@echo "make models  try every model type of the installed transformers, write docs/models.md; an hour on two cores"
 	@echo "make lint    mend the style of code and strip the notebooks' outputs"
 	@echo "make lock    pin the dependencies of pyproject.toml anew"
 
@@ -52,7 +53,10 @@ lab: .venv/.ready
 bench: .venv/.ready
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python 'hnswlib>=0.8' || \
 	    echo "hnswlib, which needs a C++ compiler, is not there: benchmarks/search.py does without."
-	@for file in $(filter-out benchmarks/rounds.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in $(filter-out benchmarks/rounds.py benchmarks/models.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+models: .venv/.ready
+	$(BIN)/python benchmarks/models.py
 
 lint: .venv/.ready
 	$(BIN)/ruff check --fix

@@ -45,8 +45,9 @@ which hidden state: it is traced when a model is loaded ([own-models.md](own-mod
 | refused, and why | {refused} |
 | not tried: no small one could be built here | {unbuilt} |
 
-For each of the {read} that are read, a text (or image) has the same states alone as in a batch, to {tolerance:g} of a layer's
-largest number. In {apart} of them padding would show; there only texts of equal length share a batch ("by length").
+For each of the {read} that are read, a text (or image) has the same states alone as in a batch, to {tolerance:g} of a
+layer's largest number. In {apart} of them padding would show; there only texts of equal length share a batch ("by
+length").
 
 A type that is refused here may still have a part of its own that is read: `clip` has `text` and `vision`.
 """
@@ -172,7 +173,7 @@ def _refused(results: Sequence[Found]) -> Iterator[str]:
 
 def _unbuilt(results: Sequence[Found]) -> Iterator[str]:
     yield "\n## Not tried\n"
-    yield "A package is missing here, or the cut-down configuration does not fit together; a real folder may well load.\n"
+    yield "A package is missing here, or the cut-down configuration does not fit together; a real folder may load.\n"
     yield "| model type | why |"
     yield "|---|---|"
     yield from (f"| {one.model_type} | {one.unbuilt} |" for one in results if one.unbuilt)

@@ -23,6 +23,7 @@ LAYERS = (
     "explorer pretrain tagging tying",
     "preview pipeline",
     "run verify",
+    "cli",
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}
 
@@ -54,7 +55,8 @@ def test_imports_never_go_in_a_circle() -> None:
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    assert imports(HERE.modules[PACKAGE].read_text("utf-8")) == set()
+    found = imports(HERE.modules[PACKAGE].read_text("utf-8"))
+    assert {name.split(".")[0] for name in found} == {"importlib", "typing"}
 
 
 @pytest.mark.parametrize(("package", "door"), DOORS.items())

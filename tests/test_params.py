@@ -62,9 +62,10 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
         ("tokens: {encoder: bert}", r"tokens\.encoder: no encoder 'bert' in states\.encoders\. Known: minilm"),
         (
             "states: {encoders: {a: {poolings: mean}}}",
-            r"encoders\.a\.poolings: input should be a valid list, found \'mean\'\.",
+            r"states\.encoders\.a\.poolings: input should be a valid list, found 'mean'\.",
         ),
-        ("states: {encoders: {a: {poolings: []}}}", r"encoders\.a\.poolings: list should have at least 1 item"),
+        ("states: {encoders: {a: {poolings: []}}}", r"states\.encoders\.a\.poolings: list should have at least 1 item"),
+        ("states: {poolings: [mean]}", r"states\.poolings: unknown key\."),
         ("strategies: {report: [1]}", r"strategies\.report\.0: input should be a valid string, found 1\."),
         ("states: {encoders: {t5: {modle: x}}}", r"states\.encoders\.t5\.modle: unknown key\. Known: model, part, "),
         ("states: {encoders: {t5/a: {}}}", r"states\.encoders\.t5/a: a name holds letters, digits, _, - and \. alone"),

@@ -12,7 +12,7 @@ _HOMES = {
 }
 """The names that most users want, and where they live: nothing is imported before it is asked for."""
 
-__all__ = ["Choice", "IndexBundle", "Strategy", "__version__", "load_encoder"]  # noqa: F822 (by __getattr__)
+__all__ = ["Choice", "IndexBundle", "Strategy", "__version__", "load_encoder"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,8 @@ from hiddenstates.core.errors import LabError
 
 def accepted(model: Any) -> frozenset[str]:
     """Names of the arguments that the model's forward has."""
-    return _accepted(type(model))
+    kind: Any = type(model)
+    return _accepted(kind)
 
 
 def hidden_states(model: Any, arguments: Mapping[str, Any], output: str) -> tuple[Tensor, ...]:
@@ -46,7 +47,7 @@ def stacked(states: tuple[Tensor, ...]) -> Tensor:
 
 
 @cache
-def _accepted(kind: type) -> frozenset[str]:
+def _accepted(kind: Any) -> frozenset[str]:
     parameters = inspect.signature(kind.forward).parameters.values()
     free = {"kwargs"} if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters) else set()
     return frozenset({p.name for p in parameters} - {"self", "kwargs"} | free)
