@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.encoding.families import Part, State, StateMap
@@ -45,6 +45,7 @@ class Seen:
     pads:        whether a padded row has the states that it has alone; where not, rows of one length only are batched
     class_token: whether an image's first state is no patch: it is the same for every image before the first layer
     places:      positions of an image; 0 for texts
+    parameters:  how many numbers the part that runs has learned
     """
 
     state_map: StateMap
@@ -53,6 +54,7 @@ class Seen:
     pads: bool = True
     class_token: bool = False
     places: int = 0
+    parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,14 @@ def examine_texts(probe: Probe, reader: TextReader) -> Seen:
     rows = sample_rows(reader, LENGTHS)
     alone, pair, short = (probe.states(arguments_of(reader, some)) for some in (rows[:1], rows[:2], rows[2:]))
     _check_places(probe, alone, LENGTHS[0])
-    _check_rows(probe, alone, pair[:, :1], lambda: probe.states(arguments_of(reader, rows[:1])))
+    _check_rows(probe, alone, pair, lambda: probe.states(arguments_of(reader, rows[:1])))
     state_map, mixed = probe.trace(arguments_of(reader, rows))
     return Seen(
         state_map,
         alone.shape[-1],
         causal=same(pair[:, 0, :CHANGED], pair[:, 1, :CHANGED], TOLERANCE / 100),
         pads=same(short[:, 0], mixed[:, 2, : LENGTHS[2]]),
+        parameters=parameters(probe.model),
     )
 
 
@@ -140,13 +143,19 @@ def examine_images(probe: Probe, reader: ImageReader) -> Seen:
             "Choose an image processor that brings all pictures to one size."
         )
     pair = {"pixel_values": torch.cat([first["pixel_values"], second["pixel_values"]])}
-    _check_rows(probe, alone, probe.states(pair)[:, :1], lambda: probe.states(first))
+    _check_rows(probe, alone, probe.states(pair), lambda: probe.states(first))
     return Seen(
         probe.trace(pair)[0],
         alone.shape[-1],
         class_token=same(alone[0, 0, 0], other[0, 0, 0], 0),
         places=alone.shape[2],
+        parameters=parameters(probe.model),
     )
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers it has learned; a tensor that two modules share counts once."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def longest_text(probe: Probe, reader: TextReader, state_map: StateMap) -> int:
@@ -244,9 +253,11 @@ def _check_places(probe: Probe, states: Tensor, length: int) -> None:
         raise LabError(f"model {probe.name}: its states hold NaN or infinity for a short text. Choose another model.")
 
 
-def _check_rows(probe: Probe, alone: Tensor, beside: Tensor, again: Callable[[], Tensor]) -> None:
+def _check_rows(probe: Probe, alone: Tensor, pair: Tensor, again: Callable[[], Tensor]) -> None:
     """LabError where the first row has other states beside another one of its length."""
-    if same(alone, beside):
+    if pair.shape[1:] != (2, *alone.shape[2:]):
+        raise LabError(f"model {probe.name}: it does not keep the rows of a batch apart. Choose another model.")
+    if same(alone, pair[:, :1]):
         return
     if not same(alone, again()):
         raise LabError(

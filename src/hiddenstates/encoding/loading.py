@@ -50,7 +50,7 @@ def _check_table(folder: Path, tokenizer: Any, model: Any) -> None:
 def _table(model: Any) -> Any:
     try:
         return model.get_input_embeddings()
-    except NotImplementedError:  # of a model that hashes its ids, or computes something else of them
+    except (AttributeError, NotImplementedError):  # of a model that hashes its ids, or hides its table
         return None
 
 

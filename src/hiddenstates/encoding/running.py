@@ -35,7 +35,7 @@ def hidden_states(model: Any, arguments: Mapping[str, Any], output: str) -> tupl
 
 def stacked(states: tuple[Tensor, ...]) -> Tensor:
     """The states as one tensor [layer, batch, position, d_model]. LabError where their shapes differ."""
-    shapes = list(dict.fromkeys(tuple(state.shape) for state in states))
+    shapes = list(dict.fromkeys(tuple(getattr(state, "shape", ())) for state in states))
     if len(shapes) > 1 or len(shapes[0]) != 3:
         listed = ", ".join("×".join(map(str, shape)) for shape in shapes[:3])
         raise LabError(

@@ -37,6 +37,8 @@ SIZES: dict[str, int] = {
     **dict.fromkeys(("num_experts_per_tok", "top_k", "moe_topk", "n_group", "topk_group"), 2),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length"), PLACES),
     **dict.fromkeys(("vocab_size", "vocab_size_per_layer_input"), ENTRIES),
+    **dict.fromkeys(("rotary_dim", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim"), WIDTH // HEADS),
+    **dict.fromkeys(("q_lora_rank", "kv_lora_rank", "o_lora_rank"), WIDTH // 2),
     "image_size": SIDE,
     "patch_size": PATCH,
     "n_mels": 8,
@@ -76,6 +78,9 @@ def _cut(config: Any) -> None:
             setattr(config, name, {"pad": 0, "eos": 3, "sep": 3}.get(name.split("_")[0], 2))
     if isinstance(getattr(config, "image_size", None), list | tuple):
         config.image_size = [SIDE, SIDE]
+    if hasattr(config, "stage_names") and getattr(config, "num_hidden_layers", 0) == LAYERS:
+        config.stage_names = ["stem", *(f"stage{i + 1}" for i in range(LAYERS))]
+        config._out_features, config._out_indices = config.stage_names[-1:], [LAYERS]
 
 
 def small_model(model_type: str, changes: Mapping[str, Any] | None = None, seed: int = 0) -> Any:

@@ -1,0 +1,116 @@
+"""The command `hiddenstates`: look at an encoder, run a stage, embed texts.
+
+What is slow to import is imported when a command runs, so that `--help` answers at once.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hiddenstates import __version__
+from hiddenstates.core.errors import LabError
+
+MODEL_HELP = "MODEL is a bundled name, a folder, or a hub name with --revision, the 40 hex digits of a commit."
+
+
+class Commands(click.Group):
+    """Bad input ends with one sentence and exit code 2, whichever command found it."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except LabError as error:
+            raise click.UsageError(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="hiddenstates")
+def main() -> None:
+    """Which hidden states of an encoder, combined and pooled how, make the embedding to index?
+
+    \b
+    hiddenstates inspect sentence-transformers/all-MiniLM-L6-v2
+    """
+
+
+@main.command(epilog=MODEL_HELP)
+@click.argument("model")
+@click.option("--revision", help="The commit of a hub name.")
+@click.option("--part", help="encoder, decoder, text or vision, of a model that has several.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(model: str, revision: str | None, part: str | None, as_json: bool) -> None:
+    """What made each hidden state of an encoder, and what else can be measured of it.
+
+    \b
+    hiddenstates inspect models/clip-vit-base-patch32 --part text --json
+    """
+    from hiddenstates.encoding import inspecting
+
+    report = inspecting.inspect(_from_here(model), revision, part)
+    click.echo(json.dumps(report.json(), indent=2, ensure_ascii=False) if as_json else report.text())
+
+
+@main.command()
+@click.argument("stage")
+def run(stage: str) -> None:
+    """Run one stage of the pipeline, as dvc.yaml does.
+
+    \b
+    hiddenstates run strategies@minilm
+    """
+    from hiddenstates.run import run_stage
+
+    click.echo(run_stage(stage))
+
+
+@main.command(epilog=MODEL_HELP)
+@click.argument("texts", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--model", required=True, help="Which encoder.")
+@click.option("--revision", help="The commit of a hub name.")
+@click.option("--part", help="encoder, decoder or text, of a model that has several.")
+@click.option("--strategy", help="Such as 'concat(0,4,6)/mean'. By default the published embedding.")
+@click.option("--side", type=click.Choice(["query", "passage"]), default="passage", help="Whose prompt the texts get.")
+@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .npy file.")
+def encode(
+    texts: Path, model: str, revision: str | None, part: str | None, strategy: str | None, side: str, output: Path
+) -> None:
+    """Embed TEXTS, a file with one text per line, or - for standard input: one row of float32 per text.
+
+    \b
+    hiddenstates encode questions.txt --model sentence-transformers/all-MiniLM-L6-v2 --output questions.npy
+    """
+    if output.suffix != ".npy" or not output.absolute().parent.is_dir():
+        raise LabError(f"--output {output}: name a .npy file in a folder that is there.")
+    lines = _lines(texts)
+
+    from hiddenstates.core.strategy import Strategy
+    from hiddenstates.encoding import embedding
+
+    wanted = Strategy.parse(strategy) if strategy else None
+    said = embedding.write_embeddings(lines, output, _from_here(model), revision, part, wanted, side)
+    click.echo(said, err=True)
+
+
+def _lines(texts: Path) -> list[str]:
+    """One text per line; as Windows writes lines, too, and with a byte order mark."""
+    try:
+        raw = sys.stdin.buffer.read() if str(texts) == "-" else texts.read_bytes()
+        lines = raw.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{texts}: cannot be read as UTF-8 text ({error}). Save it as UTF-8.") from error
+    lines = lines[:-1] if lines[-1] == "" else lines
+    if not lines:
+        raise LabError(f"{texts}: no texts in it. Write one per line.")
+    return lines
+
+
+def _from_here(model: str) -> str:
+    """A folder that the caller sees from where they are; params.yaml counts from the repository's root instead."""
+    return str(Path(model).resolve()) if Path(model).is_dir() else model
+
+
+if __name__ == "__main__":
+    main()
