@@ -247,6 +247,15 @@ def test_a_weighted_mean_of_layers(tmp_path: Path, shown: bool) -> None:
     assert agrees(folder).baseline.strategy.layers == ((1, 2, 3) if shown else (-1,))
 
 
+@pytest.mark.parametrize("normalised", [True, False])
+def test_another_comparison_than_the_cosine_is_named(tmp_path: Path, normalised: bool) -> None:
+    folder = saved(tmp_path, Pooling(WIDTH, "cls"), *[Normalize()] * normalised)
+    path = folder / "config_sentence_transformers.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"similarity_fn_name": "dot"}), "utf-8")
+    told = "" if normalised else "; compared by dot there, by cosine here"
+    assert str(agrees(folder).baseline) == f"published: modules.json{told}"
+
+
 BEYOND: dict[str, tuple[Callable[[], Sequence[nn.Module]], str]] = {
     "cnn": (lambda: [CNN(WIDTH, 8), Pooling(24)], "CNN in the place of a pooling"),
     "lstm": (lambda: [LSTM(WIDTH, 8), Pooling(16)], "LSTM in the place of a pooling"),

@@ -71,8 +71,12 @@ class PooledStates:
             embeddings = _whitened(embeddings, whitening)
         return _scaled(embeddings) if resolved.normalize else embeddings
 
+    def has_pooled(self, strategy: Strategy) -> bool:
+        """Whether every pooling of the strategy is here."""
+        return self.values.keys() >= set(strategy.pools)
+
     def _check_makes(self, strategy: Strategy) -> None:
-        if not self.values.keys() >= set(strategy.pools):
+        if not self.has_pooled(strategy):
             raise LabError(
                 f"strategy {strategy}: only {', '.join(self.values)} were pooled. Add it to states.poolings."
             )

@@ -72,12 +72,14 @@ class Published:
     strategy: what is pooled of which states; None where it does not say, or names the model's own features
     steps:    the modules after that
     obstacle: why what it says cannot be expressed; "" where it can
+    measure:  what its vectors are compared by, if not by the cosine
     """
 
     reading: Reading
     strategy: Strategy | None = None
     steps: tuple[Step, ...] = ()
     obstacle: str = ""
+    measure: str = ""
 
     def baseline(self, own: Baseline | None, causal: bool) -> Baseline:
         """The published embedding, else the convention of the kind of model, which then says what is missing.
@@ -85,7 +87,8 @@ class Published:
         own: what the model's own class publishes as its features
         """
         if self.strategy:
-            return Baseline(self.strategy, True, "modules.json").then(*self.steps)
+            origin = "modules.json" + f"; compared by {self.measure} there, by cosine here" * bool(self.measure)
+            return Baseline(self.strategy, True, origin).then(*self.steps)
         if not self.obstacle:
             return own.then(*self.steps) if own else convention(causal)
         found = own or convention(causal)
@@ -168,8 +171,7 @@ def _embedding(modules: Sequence[Module], reading: Reading, similarity: str | No
     if len(weights) > 1 and "max" in pools:
         raise _BeyondError("the maximum of a weighted sum of layers")
     steps = [step for module in rest for step in _steps(module)]
-    scaled = similarity != "dot" or bool(steps and isinstance(steps[-1], Normalize))
-    return Published(reading, _strategy(weights, pools, scaled), _ending(steps))
+    return Published(reading, _strategy(weights, pools), _ending(steps), measure=_measure(similarity, steps))
 
 
 def _own_features(transformer: Module) -> bool:
@@ -228,11 +230,16 @@ def _pools(module: Module | None) -> list[str]:
     return [MODES[name] for name in names]
 
 
-def _strategy(weights: dict[int, float], pools: Sequence[str], scaled: bool) -> Strategy:
-    pool = "&".join(pools)
+def _strategy(weights: dict[int, float], pools: Sequence[str]) -> Strategy:
     if len(weights) == 1:
-        return Strategy(tuple(weights), "single", pool, scaled)
-    return Strategy(tuple(weights), "sum", pool, scaled, weights=tuple(weights.values()))
+        return Strategy(tuple(weights), "single", "&".join(pools))
+    return Strategy(tuple(weights), "sum", "&".join(pools), weights=tuple(weights.values()))
+
+
+def _measure(similarity: str | None, steps: Sequence[Step]) -> str:
+    """How its vectors are compared, where that is not by the cosine, nor comes to the same."""
+    same = similarity in (None, "cosine") or any(isinstance(step, Normalize) for step in steps[-1:])
+    return "" if same else str(similarity)
 
 
 def _ending(steps: Sequence[Step]) -> tuple[Step, ...]:
