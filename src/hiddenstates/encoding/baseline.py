@@ -47,6 +47,11 @@ class Baseline:
         head = Head((*self.head.steps, *steps))
         return replace(self, strategy=replace(self.strategy, head=True), head=head)
 
+    def dimensions(self, width: int) -> int:
+        """Of its vectors, for states of this width."""
+        states = len(self.strategy.layers) if self.strategy.combine == "concat" else 1
+        return self.head.dimensions(width * states * len(self.strategy.pools))
+
     def about(self) -> dict[str, object]:
         """For JSON, as `BaselineAbout` reads it."""
         told = {"strategy": str(self.strategy), "published": self.published, "origin": self.origin}

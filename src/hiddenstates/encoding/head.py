@@ -126,6 +126,10 @@ class Head:
             vectors = step.apply(vectors).astype(np.float32, copy=False)
         return vectors
 
+    def dimensions(self, width: int) -> int:
+        """Of what comes out, for vectors of this width."""
+        return next((len(step.weight) for step in reversed(self.steps) if isinstance(step, Linear)), width)
+
     def settings(self) -> list[dict[str, Any]]:
         """What JSON says of the steps; with `tensors` all that `of` needs."""
         return [step.settings() for step in self.steps]
