@@ -34,12 +34,15 @@ def corpus(line: str) -> Spoil:
     return text("corpus.jsonl", line)
 
 
+BASELINE = {"strategy": "-1/mean", "published": False, "origin": "the mean of the last state"}
+
+
 def state(**changes: object) -> Spoil:
     """The header of pooled states with other values, or without those that are None."""
 
     def spoil(folder: Path) -> None:
         sound = {"ids": ["p0", "p1", "p2"], "poolings": ["first", "mean"], "fingerprint": "abc"}
-        about = sound | {"state_map": [{"module": "a", "norm": ""}] * 3} | changes
+        about = sound | {"baseline": BASELINE} | {"state_map": [{"module": "a", "norm": ""}] * 3} | changes
         header = json.dumps({key: value for key, value in about.items() if value is not None})
         tensors("s.st", lambda found: found, header)(folder)
 
@@ -211,6 +214,9 @@ CASES: list[tuple[str, str, Spoil, str]] = [
     ("states", "too few ids", state(ids=["p0"]), r"s\.st: .*\(first: float32 of \(3, 3, 8\), for .*\(3, 1\)\)"),
     ("states", "an id twice", state(ids=["p0", "p0", "p1"]), r"s\.st: .*\(an id stands there twice\)"),
     ("states", "a pooling more", state(poolings=["max"]), r"s\.st: .*does not contain tensor max"),
+    ("states", "no baseline", state(baseline=None), r"s\.st: .*\(baseline: field required\)"),
+    ("states", "another head", state(baseline=BASELINE | {"head": [{"kind": "cnn"}]}), r"s\.st: .*step 0 .* 'cnn'"),
+    ("states", "no weights", state(baseline=BASELINE | {"head": [{"kind": "linear"}]}), r"s\.st: .*step 0 .*weight"),
     ("states", "another state map", state(state_map=["a"]), r"s\.st: .*\(state_map\.0: "),
     ("choice", "cut", cut("choice.json"), r"choice\.json: no choice can be read"),
     ("choice", "a list", text("choice.json", "[]"), r"choice\.json: no choice can be read"),

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,9 @@ def test_projected_texts_are_clip_s_own(clip: Clip, folder: Path) -> None:
         features = AutoModel.from_pretrained(folder).get_text_features(batch["input_ids"], batch["attention_mask"])
     expected = torch.nn.functional.normalize(features.pooler_output, dim=-1)
     assert_allclose(clip.embed_texts(TEXTS), expected, rtol=1e-4, atol=1e-5)
+    assert str(clip.text.baseline) == "published: CLIP's features"
+    assert_allclose((clip.text.encode(TEXTS).vectors * expected.numpy()).sum(1), 1, atol=1e-6)
+    assert_allclose(load_encoder(str(folder), part="text").encode(TEXTS).vectors, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_projected_images_are_clip_s_own(clip: Clip, folder: Path) -> None:
@@ -53,6 +57,28 @@ def test_projected_images_are_clip_s_own(clip: Clip, folder: Path) -> None:
         features = AutoModel.from_pretrained(folder).get_image_features(pixels["pixel_values"])
     expected = torch.nn.functional.normalize(features.pooler_output, dim=-1)
     assert_allclose(clip.embed_images(paths), expected, rtol=1e-4, atol=1e-5)
+    assert str(clip.vision.baseline.strategy) == "-1/first+head"
+    assert_allclose((clip.vision.encode(paths).vectors * expected.numpy()).sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["text", "vision"])
+def test_a_tower_alone_publishes_its_pooled_output(tmp_path: Path, part: str) -> None:
+    folder = save_tiny(tmp_path, f"clip_{part}_model")
+    encoder, whole = load_encoder(str(folder)), AutoModel.from_pretrained(folder)
+    inputs = TEXTS if part == "text" else [save_image(tmp_path / f"{i}.png", seed=i) for i in range(3)]
+    batch = encoder.reader.batch(encoder.reader.rows(inputs))
+    with torch.inference_mode():
+        expected = torch.nn.functional.normalize(whole(**batch.arguments).pooler_output, dim=-1)
+    assert_allclose((encoder.encode(inputs).vectors * expected.numpy()).sum(1), 1, atol=1e-6)
+    assert str(encoder.baseline) == "published: the pooled output of CLIP's tower"
+
+
+def test_a_tower_saved_with_its_projection_says_that_it_is_left_out(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path, "clip_vision_model")
+    about = json.loads((folder / "config.json").read_text("utf-8"))
+    about["architectures"] = ["CLIPVisionModelWithProjection"]
+    (folder / "config.json").write_text(json.dumps(about), "utf-8")
+    assert "published is another, with a projection" in str(load_encoder(str(folder)).baseline)
 
 
 def test_clip_pools_the_first_end_of_text(clip: Clip) -> None:

@@ -1,11 +1,12 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sentence_transformers import SentenceTransformer
 from tiny import VOCABULARY, save_image, save_tiny, save_tokenizer, tiny_model
 from transformers import AutoModel, AutoTokenizer
@@ -15,6 +16,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding import encoder as module
+from hiddenstates.encoding.baseline import Baseline
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.models import model_folder
 from hiddenstates.encoding.pooling import POOLINGS
@@ -136,6 +138,30 @@ def test_a_task_is_pooled_in_its_own_order(tiny: Encoder, tmp_path: Path) -> Non
     assert (states.passages.ids, states.queries.ids) == ([f"p{i}" for i in range(5)], ["q1", "q0"])
     alone = POOLINGS["mean"](tiny.states([f"the {TEXTS[4]}"])).numpy()[:, 0]
     assert_allclose(states.passages.values["mean"][:, 4], alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("measure", ["retrieval", "similarity"])
+def test_each_side_of_a_task_has_its_prompt(tmp_path: Path, measure: Literal["retrieval", "similarity"]) -> None:
+    encoder = load_encoder(str(save_tiny(tmp_path / "m")), query="red ", passage="blue ")
+    passages = table([{"id": "p0", "text": "rome"}], PASSAGE_COLUMNS)
+    queries = table([{"id": "q0", "text": "rome"}, {"id": "q1", "text": "bern"}], QUERY_COLUMNS)
+    qrels = Qrels({"q0": {"p0": 1}, "q1": {"p0": 1}})
+    states = pool_task(encoder, Task(KnowledgeBase(passages, tmp_path, "r"), queries, qrels, measure), ["mean"])
+    before = {"retrieval": "blue rome", "similarity": "red rome"}[measure]  # sentences of pairs are read alike
+    plain = load_encoder(str(tmp_path / "m"))
+    assert_array_equal(states.passages.values["mean"], plain.pool("p", [before], ["mean"]).values["mean"])
+    asked = plain.pool(["q0", "q1"], ["red rome", "red bern"], ["mean"])
+    assert_allclose(states.queries.values["mean"], asked.values["mean"], rtol=1e-5, atol=1e-6)
+    assert states.passages.fingerprint == states.queries.fingerprint != plain.fingerprint
+
+
+def test_what_the_published_embedding_pools_is_always_pooled(tiny: Encoder, tmp_path: Path) -> None:
+    passages, queries = table([{"id": "p", "text": "rome"}], PASSAGE_COLUMNS), table([{"id": "q"}], QUERY_COLUMNS)
+    task = Task(KnowledgeBase(passages, tmp_path, "r"), queries, Qrels({"q": {"p": 1}}))
+    published = replace(tiny, baseline=Baseline(Strategy.parse("-1/first&weightedmean"), True, "modules.json"))
+    states = pool_task(published, task, ["max", "first"])
+    assert list(states.queries.values) == ["max", "first", "weightedmean"]
+    assert states.passages.embed(states.default).vectors.shape == (1, 64)
 
 
 def test_a_task_is_read_as_the_encoder_reads(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from tiny import STATES, pooled_states
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT, Strategy
+from hiddenstates.encoding.baseline import MEAN
+from hiddenstates.encoding.head import Linear
 from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.whitening import Whitening
 
 # Two items of two dimensions at three layers.
 HAND = np.array([[[3, 4], [1, 0]], [[0, 2], [0, 5]], [[6, 8], [-2, 0]]], dtype=np.float32)
@@ -63,6 +66,32 @@ def test_embedding_leaves_the_states_as_they_are() -> None:
 def test_a_pooling_that_was_not_kept_is_refused() -> None:
     with pytest.raises(LabError, match=r"strategy -1/max: only mean were pooled\. Add it to states\.poolings"):
         hand().embed(Strategy.parse("-1/max"))
+
+
+def test_several_poolings_stand_side_by_side() -> None:
+    states = replace(hand(), values={"mean": HAND, "max": HAND + 10})
+    found = states.embed(Strategy.parse("concat(0,2)/max&mean+raw")).vectors
+    assert_array_equal(found[0], [13, 14, 3, 4, 16, 18, 6, 8])
+
+
+def test_a_head_that_the_model_has_not_is_refused() -> None:
+    with pytest.raises(
+        LabError, match=r"strategy -1/mean\+head: this model has no modules after pooling\. Leave \+head"
+    ):
+        hand().embed(Strategy.parse("-1/mean+head"))
+
+
+def test_a_head_for_another_width_is_refused() -> None:
+    states = replace(hand(), baseline=MEAN.then(Linear(np.ones((3, 2), dtype=np.float32))))
+    with pytest.raises(LabError, match=r"head: its linear takes 2 dimensions, the vectors have 4\. Leave \+head out"):
+        states.embed(Strategy.parse("concat(0,2)/mean+head"))
+
+
+def test_a_head_comes_before_whitening_and_scaling() -> None:
+    states = replace(hand(), baseline=MEAN.then(Linear(np.array([[2, 0], [0, 1]], dtype=np.float32))))
+    moved = Whitening(np.array([6, 0], dtype=np.float32), np.eye(2, dtype=np.float32))
+    found = states.embed(Strategy.parse("0/mean+head+white+raw"), moved).vectors
+    assert_array_equal(found, [[2 * 3 - 6, 4], [2 * 1 - 6, 0]])
 
 
 def test_a_vector_without_length_is_refused() -> None:

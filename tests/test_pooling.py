@@ -82,6 +82,8 @@ def test_patches_are_what_is_left_after_the_first() -> None:
         ("first", [1, -2]),
         ("last", [4, 0]),
         ("mean", [(1 - 5 + 4) / 3, (-2 + 8 + 0) / 3]),
+        ("meansqrtlen", [(1 - 5 + 4) / 3**0.5, (-2 + 8 + 0) / 3**0.5]),
+        ("weightedmean", [(1 * 1 - 2 * 5 + 3 * 4) / 6, (-1 * 2 + 2 * 8 + 3 * 0) / 6]),
         ("max", [4, 8]),
         ("eos", [-5, 8]),
         ("patches", [(-5 + 4) / 2, (8 + 0) / 2]),
@@ -99,6 +101,20 @@ def test_every_pooling_is_worked_out_by_hand() -> None:
     assert {name for name, _ in table.args[1]} == set(POOLINGS)
 
 
+def test_tokens_of_a_prompt_are_out_of_sight_and_still_count_as_places() -> None:
+    batch = random_states(LENGTHS).without_start(1)
+    rest = random_states(LENGTHS)
+    for row, length in enumerate(LENGTHS):
+        kept = rest.values[:, row, 1:length]  # [layer, position, d_model]
+        places = torch.arange(2, length + 1, dtype=torch.float32)
+        assert_close(POOLINGS["mean"](batch)[:, row], kept.mean(1))
+        assert_close(POOLINGS["first"](batch)[:, row], kept[:, 0])
+        assert_close(POOLINGS["weightedmean"](batch)[:, row], (kept * places[:, None]).sum(1) / places.sum())
+    assert random_states([3]).without_start(0).mask.all()
+    with pytest.raises(LabError, match=r"prompt: its 2 tokens leave none of a text\. Shorten it, or raise max_tokens"):
+        random_states(LENGTHS).without_start(2)
+
+
 def test_eos_needs_an_end_of_text() -> None:
     images = HiddenStates(torch.zeros(3, 1, 2, 4), torch.ones(1, 2, dtype=torch.bool), None, STATES)
     with pytest.raises(LabError, match=r"pooling eos: these inputs have no end-of-text token\. Choose first"):
@@ -106,7 +122,10 @@ def test_eos_needs_an_end_of_text() -> None:
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(LabError, match=r"unknown pooling 'median'\. Choose one of first, last, mean, max, eos"):
+    with pytest.raises(
+        LabError,
+        match=r"unknown pooling 'median'\. Choose one of first, last, mean, meansqrtlen, weightedmean, max, eos",
+    ):
         get_pooling("median")
 
 

@@ -67,6 +67,15 @@ def test_a_shard_s_name_changes_with_what_is_in_it_alone(work: Work, tiny: Encod
     assert set(names(work, load_encoder(model, max_tokens=4))).isdisjoint(before)
 
 
+def test_a_shard_s_name_changes_with_the_prompt_of_its_side(work: Work, tiny: Encoder, model: str) -> None:
+    before, asked = names(work, tiny), replace(work, side="query")
+    assert names(asked, tiny) == before  # without prompts both sides are read alike
+    told = load_encoder(model, query="red ")
+    assert set(names(asked, told)).isdisjoint([*before, *names(work, told)])
+    assert set(names(asked, load_encoder(model, query="blue "))).isdisjoint(names(asked, told))
+    assert set(names(asked, load_encoder(model, query="red ", pool_prompt=False))).isdisjoint(names(asked, told))
+
+
 def test_a_shard_s_name_changes_with_an_image_s_content(tmp_path: Path) -> None:
     encoder = load_encoder(str(save_tiny(tmp_path / "clip", "clip")), part="vision")
     work = Work(corpus(tmp_path, TEXTS, "a.png"), ("first",), tmp_path / "shards")

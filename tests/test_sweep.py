@@ -10,6 +10,8 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.baseline import Baseline
+from hiddenstates.encoding.head import Normalize
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.measures import correlate, evaluate
@@ -134,6 +136,16 @@ def test_every_value_is_that_of_an_exact_search(swept: Sweep) -> None:
         for measure in MEASURES:
             found = swept.values[measure][swept.row(strategy)]
             assert_array_equal(found, searched[measure].to_numpy(np.float32), err_msg=f"{strategy} {measure}")
+
+
+def test_a_published_embedding_is_among_them() -> None:
+    published = Baseline(Strategy.parse("-1/first&mean"), True, "modules.json").then(Normalize())
+    told = TaskStates(*(replace(side, baseline=published) for side in (states().passages, states().queries)))
+    swept = sweep(told, task(), MEASURES)
+    assert [str(swept.strategies[-1]), len(swept.strategies)] == ["2/first&mean+head", 2 * N_STRATEGIES + 1]
+    searched = evaluate(search(told, task(), told.default, N_PASSAGES), task().qrels, MEASURES)
+    for measure in MEASURES:
+        assert_array_equal(swept.values[measure][-1], searched[measure].to_numpy(np.float32))
 
 
 def test_means_are_those_of_the_values(swept: Sweep) -> None:

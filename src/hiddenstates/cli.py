@@ -90,7 +90,8 @@ def encode(
     from hiddenstates.encoding import embedding
 
     wanted = Strategy.parse(strategy) if strategy else None
-    said = embedding.write_embeddings(lines, output, _from_here(model), revision, part, wanted, side)
+    asked: Side = "query" if side == "query" else "passage"
+    said = embedding.write_embeddings(lines, output, _from_here(model), revision, part, wanted, asked)
     click.echo(said, err=True)
 
 

@@ -165,7 +165,10 @@ class EncoderSource(Section):
     model: str = "sentence-transformers/all-MiniLM-L6-v2"
     part: str | None = None  # encoder, decoder, text or vision, where the model has several; null: its family's first
     revision: str | None = None  # the commit that pins a hub name
-    max_tokens: int = Field(256, ge=2, le=8192)
+    max_tokens: int | None = Field(None, ge=2, le=8192)  # a longer text is cut there; null: as the folder says
+    query: str | None = None  # the prompt before each question; null: as the folder says, "" is none
+    passage: str | None = None  # the prompt before each passage
+    pool_prompt: bool | None = None  # pool the prompt's tokens, too? null: as the folder says
     poolings: Annotated[list[str], Field(min_length=1)] | None = None  # null: those that make sense for the encoder
 
 

@@ -11,13 +11,14 @@ from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
 _FORM = re.compile(
-    r"(?:(?P<single>-?\d{1,3})|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+)"
-    r"(?P<ln>\+ln)?(?P<white>\+white)?(?P<raw>\+raw)?"
+    r"(?:(?P<single>-?\d{1,3})|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+(?:&[a-z]+)*)"
+    r"(?P<ln>\+ln)?(?P<head>\+head)?(?P<white>\+white)?(?P<raw>\+raw)?"
 )  # three digits: no model has a thousand layers, and a range of a billion would fill the memory
 _RANGE = re.compile(r"(-?\d{1,3})(?:\.\.(-?\d{1,3})|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 _EXAMPLES = (
     "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
-    "+ln puts each state through a layer norm before combining, +white whitens what comes out, "
+    "/first&mean pools in both ways, side by side; +ln puts each state through a layer norm before combining, "
+    "+head applies the model's own modules after pooling, +white whitens what comes out, "
     "+raw leaves the length as it is"
 )
 
@@ -31,12 +32,14 @@ class Strategy:
 
     layers:     indices of hidden states; 0 is the embeddings, -1 the last
     combine:    one of `COMBINES`
-    pool:       a name in `hiddenstates.encoding.pooling.POOLINGS`
+    pool:       a name in `hiddenstates.encoding.pooling.POOLINGS`, or several joined by &: their vectors side by side
     normalize:  scale to length 1, so that the inner product is the cosine
     layer_norm: put each pooled state through a layer norm (Ba et al. 2016, no gain, no bias) before combining
     weights:    of the layers of a sum, a scalar mix (Peters et al. 2018); none: all 1
     whiten:     whiten the combined vector before it is scaled (Su et al. 2021); which numbers that takes, a
                 `hiddenstates.encoding.whitening.Whitening` holds
+    head:       apply the model's own modules after pooling to the combined vector, a
+                `hiddenstates.encoding.head.Head`, before it is whitened or scaled
     """
 
     layers: tuple[int, ...]
@@ -46,6 +49,7 @@ class Strategy:
     layer_norm: bool = False
     weights: tuple[float, ...] = ()
     whiten: bool = False
+    head: bool = False
 
     def __post_init__(self) -> None:
         if self.combine not in COMBINES:
@@ -62,8 +66,13 @@ class Strategy:
     def __str__(self) -> str:
         layers = _weighted(self.layers, self.weights) if self.weights else _join(self.layers)
         head = layers if self.combine == "single" else f"{self.combine}({layers})"
-        steps = "+ln" * self.layer_norm + "+white" * self.whiten + "+raw" * (not self.normalize)
+        steps = "+ln" * self.layer_norm + "+head" * self.head + "+white" * self.whiten + "+raw" * (not self.normalize)
         return f"{head}/{self.pool}{steps}"
+
+    @property
+    def pools(self) -> list[str]:
+        """The poolings whose vectors stand side by side; mostly one."""
+        return self.pool.split("&")
 
     @property
     def unscaled(self) -> Self:
@@ -79,6 +88,7 @@ class Strategy:
         layers, weights = _split(found["single"] or found["layers"], text)
         combine = "single" if found["single"] or len(layers) == 1 else found["combine"]
         steps = {"normalize": not found["raw"], "layer_norm": bool(found["ln"]), "whiten": bool(found["white"])}
+        steps["head"] = bool(found["head"])
         return cls(layers, combine, found["pool"], weights=weights, **steps)
 
     def resolve(self, n_states: int) -> Self:

@@ -16,6 +16,7 @@ from hiddenstates.encoding.whitening import Whitening
 
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
+    from hiddenstates.encoding.prompts import Side
     from hiddenstates.encoding.readers import Input
 
 
@@ -46,10 +47,15 @@ class Choice:
             )
         return states.embed(self.strategy, self.whitening)
 
-    def encode(self, encoder: "Encoder", inputs: "Sequence[Input]", ids: Sequence[str] | None = None) -> Embeddings:
-        """The embedding of each input. Refuses another model than the choice was made for."""
+    def encode(
+        self, encoder: "Encoder", inputs: "Sequence[Input]", ids: Sequence[str] | None = None, side: "Side" = "passage"
+    ) -> Embeddings:
+        """The embedding of each input. Refuses another model than the choice was made for.
+
+        side: whose prompt stands before each text
+        """
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        return self.embed(encoder.pool(names, inputs, [self.strategy.pool]))
+        return self.embed(encoder.pool(names, inputs, self.strategy.pools, side))
 
     def save(self, folder: Path) -> None:
         """choice.json; with a whitening, whitening.safetensors and its hash."""

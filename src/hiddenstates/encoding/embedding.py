@@ -8,7 +8,7 @@ import numpy as np
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.cutting import cuts
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.inspecting import published
+from hiddenstates.encoding.prompts import Side
 
 
 def write_embeddings(
@@ -18,7 +18,7 @@ def write_embeddings(
     revision: str | None = None,
     part: str | None = None,
     strategy: Strategy | None = None,
-    side: str = "passage",
+    side: Side = "passage",
 ) -> str:
     """One row of float32 per text, in a .npy file; what was written, and what was cut, in a sentence.
 
@@ -28,10 +28,10 @@ def write_embeddings(
     LabError for an encoder that reads no text, or cannot do the strategy.
     """
     encoder = load_encoder(model, revision, part=part)
-    wanted = strategy or Strategy.parse(published(encoder)["strategy"])
+    wanted = strategy or encoder.baseline.strategy
     wanted.resolve(len(encoder.state_map))
-    encoder.check_poolings([wanted.pool])
+    encoder.check_poolings(wanted.pools)
     cut = cuts(encoder, texts)
-    vectors = encoder.encode(texts, wanted).vectors
+    vectors = encoder.encode(texts, wanted, side=side).vectors
     np.save(output, vectors)
     return f"{output}: {vectors.shape[0]} × {vectors.shape[1]} by {wanted}; {cut}."

@@ -14,15 +14,19 @@ from tqdm.auto import tqdm
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import resolved
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.baseline import MEAN, Baseline
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.examining import Seen, examine
 from hiddenstates.encoding.families import Part, StateMap, part_of
+from hiddenstates.encoding.features import own_features
 from hiddenstates.encoding.linear import pack
 from hiddenstates.encoding.loading import load_reader
 from hiddenstates.encoding.models import BUNDLES, fingerprint, load_found, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
 from hiddenstates.encoding.possible import cannot, natural_poolings, notes_on
+from hiddenstates.encoding.prompts import PLAIN, Reading, Side, prompted
+from hiddenstates.encoding.published import read_published
 from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
 from hiddenstates.encoding.running import hidden_states, stacked
 from hiddenstates.encoding.tokenised import compacted, moved_back
@@ -37,10 +41,19 @@ class Source:
 
     model: str
     revision: str | None
-    max_tokens: int
+    max_tokens: int | None
     dtype: Dtype
     part: str | None
     device: Device
+    query: str | None = None
+    passage: str | None = None
+    pool_prompt: bool | None = None
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """What changes a text's states, beside the model's files; the prompts only where they are not the folder's."""
+        prompts = (self.query, self.passage, self.pool_prompt)
+        return (self.dtype,) if prompts == (None, None, None) else (self.dtype, repr(prompts))
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,8 @@ class Encoder:
     fingerprint: changes when any of the model's files does, the part, or the dtype
     source:      what loads it again; None of a model that was changed since
     asked:       the poolings that whoever loaded it wants; None: those that make sense for it
+    baseline:    the published embedding, or a convention
+    reading:     how its texts are read: the prompt of each side
     """
 
     name: str
@@ -63,6 +78,8 @@ class Encoder:
     fingerprint: str
     source: Source | None = None
     asked: tuple[str, ...] | None = None
+    baseline: Baseline = MEAN
+    reading: Reading = PLAIN
 
     @property
     def state_map(self) -> StateMap:
@@ -146,27 +163,48 @@ class Encoder:
         states = _moved(self._forward([Row(row) for row in rows]), "cpu")
         return moved_back(states, starts, input_ids.shape[1])
 
-    def pool(self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str]) -> PooledStates:
-        """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs."""
+    def pool(
+        self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str], side: Side = "passage"
+    ) -> PooledStates:
+        """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs.
+
+        side: whose prompt stands before each text
+        """
         self.check_poolings(poolings)
         functions = {name: get_pooling(name) for name in poolings}
         check_kinds(inputs, self.reader)
+        prompt = self.reading.prompt(side)
+        inputs, skipped = prompted(inputs, prompt), self._skipped(prompt)
         distinct = list(dict.fromkeys(inputs))
         rows = self.reader.rows(distinct)
         shape = (len(self.state_map), len(rows), self.width)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
         for chosen, states in self._stream(rows):
             for name, function in functions.items():
-                values[name][:, chosen] = _numpy(function(states))
+                values[name][:, chosen] = _numpy(function(states.without_start(skipped)))
         if len(distinct) < len(inputs):
             place = {value: i for i, value in enumerate(distinct)}
             values = {name: value[:, [place[i] for i in inputs]] for name, value in values.items()}
-        return PooledStates(list(ids), values, self.state_map, self.fingerprint)
+        return PooledStates(list(ids), values, self.state_map, self.fingerprint, self.baseline)
 
-    def encode(self, inputs: Sequence[Input], strategy: Strategy, ids: Sequence[str] | None = None) -> Embeddings:
-        """The embedding that the strategy makes of each input."""
+    def encode(
+        self,
+        inputs: Sequence[Input],
+        strategy: Strategy | None = None,
+        ids: Sequence[str] | None = None,
+        side: Side = "passage",
+    ) -> Embeddings:
+        """The embedding that the strategy makes of each input; None is the published one, or a convention."""
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        return self.pool(names, inputs, [strategy.pool]).embed(strategy)
+        wanted = strategy or self.baseline.strategy
+        return self.pool(names, inputs, wanted.pools, side).embed(wanted)
+
+    def _skipped(self, prompt: str) -> int:
+        """How many tokens at the start of a text are not pooled: the prompt's, if that is how the model is read."""
+        if self.reading.pool_prompt or not prompt:
+            return 0
+        (tokens,) = self.tokenize([prompt])
+        return len(tokens) - (tokens[-1] in self.tokenizer.all_special_ids)
 
     def _stream(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], HiddenStates]]:
         lengths = [len(row) for row in rows]
@@ -204,24 +242,30 @@ class Encoder:
 def load_encoder(
     model: str,
     revision: str | None = None,
-    max_tokens: int = 256,
+    max_tokens: int | None = None,
     dtype: Dtype = "float32",
     part: str | None = None,
     device: Device = "cpu",
     poolings: Sequence[str] | None = None,
+    query: str | None = None,
+    passage: str | None = None,
+    pool_prompt: bool | None = None,
 ) -> Encoder:
     """An encoder by bundled name, local folder, or hub name with a pinned revision.
 
-    dtype:  of its linear layers
-    part:   "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
-    device: "auto" is the GPU where torch sees one
-    poolings: that are wanted of it; None is those that make sense for it
+    max_tokens:     a longer text is cut there; None is what the folder says
+    dtype:          of its linear layers
+    part:           "encoder", "decoder", "text" or "vision" of a model that has several; None is its first
+    device:         "auto" is the GPU where torch sees one
+    poolings:       that are wanted of it; None is those that make sense for it
+    query, passage: the prompt before each text of that side; None is the folder's own, "" is none
+    pool_prompt:    whether the prompt's tokens are pooled, too; None is what the folder says
 
     Raises LabError when the model is missing, not what was published, has no vocabulary, or cannot be used: what is
     refused, `examining` says.
     """
     folder = model_folder(model, revision)
-    source = Source(model, revision, max_tokens, dtype, part, device)
+    source = Source(model, revision, max_tokens, dtype, part, device, query, passage, pool_prompt)
     encoder = encoder_of(source, *load_found(folder), folder)
     encoder.check_poolings(poolings or ())
     return replace(encoder, asked=tuple(poolings)) if poolings else encoder
@@ -236,9 +280,20 @@ def encoder_of(source: Source, whole: Any, missing: Sequence[str], folder: Path)
     model = whole.get_submodule(part.path)
     reader = load_reader(part, folder, model, source.max_tokens)
     seen, reader = examine(folder, whole, part, reader, missing)
+    published = read_published(folder)
+    baseline = published.baseline(own_features(whole, part.name), bool(seen.causal))
     packed = pack(model.to(device), getattr(torch, source.dtype))
-    mark = fingerprint(folder, part.name, source.dtype)
-    return Encoder(source.model, packed, part, reader, seen, mark, _found(source, folder))
+    return Encoder(
+        source.model,
+        packed,
+        part,
+        reader,
+        seen,
+        fingerprint(folder, part.name, *source.settings),
+        _found(source, folder),
+        baseline=baseline,
+        reading=published.reading.asked(source.query, source.passage, source.pool_prompt),
+    )
 
 
 def _found(source: Source, folder: Path) -> Source:

@@ -1,9 +1,8 @@
 """What one can know of an encoder without a corpus: for `hiddenstates inspect`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.tracing import listed
 from hiddenstates.tokenizing.faults import faults
@@ -71,10 +70,16 @@ def inspect(model: str, revision: str | None = None, part: str | None = None) ->
 
 
 def published(encoder: Encoder) -> dict[str, Any]:
-    """The embedding that its authors publish, or the convention of its kind."""
-    pool = "mean" if not encoder.causal else "last"
-    return {"strategy": str(replace(DEFAULT, pool=pool)), "prompts": {}, "dimensions": encoder.width}
+    """The embedding that its authors publish, or the convention of its kind; `origin` says which."""
+    baseline, prompts = encoder.baseline, {"query": encoder.reading.query, "passage": encoder.reading.passage}
+    return {
+        "strategy": str(baseline.strategy),
+        "prompts": {side: prompt for side, prompt in prompts.items() if prompt},
+        "dimensions": baseline.dimensions(encoder.width),
+        "origin": str(baseline),
+    }
 
 
 def _written(said: dict[str, Any]) -> str:
-    return f"{said['strategy']}, {said['dimensions']} dimensions"
+    prompts = "".join(f", {side} prompt {prompt!r}" for side, prompt in said["prompts"].items())
+    return f"{said['strategy']}, {said['dimensions']} dimensions{prompts} ({said['origin']})"

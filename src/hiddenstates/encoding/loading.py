@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
+
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.boxes import TextImageReader, load_boxes
 from hiddenstates.encoding.families import Part
 from hiddenstates.encoding.models import load_image_processor, load_tokenizer
+from hiddenstates.encoding.published import read_published
 from hiddenstates.encoding.readers import ImageReader, Reader, Special, TextReader
 from hiddenstates.tokenizing.faults import too_large
 
@@ -14,17 +17,31 @@ SAMPLES = ("a", "0", "the", "は", "é")
 """Texts, one of which every tokenizer makes tokens of."""
 
 
-def load_reader(part: Part, folder: Path, model: Any, max_tokens: int) -> Reader:
-    """What reads the inputs of the model, which runs the part. The places of an image are not counted yet."""
+UNSAID = 512
+"""Tokens that a text is cut to where neither the folder nor the tokenizer names a limit."""
+
+
+def load_reader(part: Part, folder: Path, model: Any, max_tokens: int | None) -> Reader:
+    """What reads the inputs of the model, which runs the part. The places of an image are not counted yet.
+
+    max_tokens: a longer text is cut there; None is what the folder says, else its tokenizer, else `UNSAID`
+    """
     if part.reads == "image":
         return ImageReader(load_image_processor(folder), places=1)
     tokenizer = load_tokenizer(folder)
     _check_table(folder, tokenizer, model)
     start = _start(folder, model.config) if part.reads == "text, shifted" else None
-    text = TextReader(tokenizer, max_tokens, special_tokens(tokenizer, part.left.first_end), start)
+    longest = max_tokens or read_published(folder).reading.max_tokens or _said(tokenizer)
+    text = TextReader(tokenizer, longest, special_tokens(tokenizer, part.left.first_end), start)
     if part.reads == "text and boxes":
         return TextImageReader(text, load_boxes(folder / "vision", model.config.feat_dim))
     return text
+
+
+def _said(tokenizer: Any) -> int:
+    """The longest text by the tokenizer's own file."""
+    said: int = tokenizer.model_max_length
+    return UNSAID if said >= VERY_LARGE_INTEGER else said
 
 
 def special_tokens(tokenizer: Any, first_end: bool = False) -> Special:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from tokenizers import normalizers
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
@@ -19,6 +20,7 @@ import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and V
 from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.core.files import sha256
 from hiddenstates.core.paths import resolved
+from hiddenstates.encoding.published import read_published, transformer_folder
 
 disable_progress_bar()  # weights load in a moment
 
@@ -26,9 +28,6 @@ VOCABULARY = ("*.txt", "*.model", "*.model.v*", "*.spm", "*.bpe", "*.codes", "*.
 READ = ("*.json", "*.safetensors", *VOCABULARY)
 """What is fetched and fingerprinted: configuration, weights, and every file that a tokenizer of transformers reads;
 never code, never a pickle."""
-
-OLD_PLACE = "0_Transformer"
-"""Where older folders of sentence-transformers hold the transformer."""
 
 CONFIG = "config.json"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -93,12 +92,6 @@ def fingerprint(folder: Path, *settings: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def transformer_folder(folder: Path) -> Path:
-    """Where the transformer lies in a model's folder: in itself, or where sentence-transformers once put it."""
-    old = folder / OLD_PLACE
-    return old if not (folder / CONFIG).exists() and (old / CONFIG).exists() else folder
-
-
 def load_config(folder: Path) -> Any:
     """The model's configuration."""
     return _load(AutoConfig, transformer_folder(folder))
@@ -134,9 +127,19 @@ def refuse_missing(folder: Path, missing: Sequence[str]) -> None:
 def load_tokenizer(folder: Path) -> Any:
     """The model's tokenizer. LabError where transformers would make up one of special tokens only."""
     tokenizer = _load(AutoTokenizer, transformer_folder(folder))
+    if read_published(folder).reading.lower_case:
+        _lower(folder, tokenizer)
     if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
         raise LabError(f"model {folder}: no vocabulary in it. Save its tokenizer there with save_pretrained.")
     return tokenizer
+
+
+def _lower(folder: Path, tokenizer: Any) -> None:
+    """Have it read every text in lower case, special tokens aside, as sentence-transformers' do_lower_case does."""
+    if not tokenizer.is_fast:
+        raise LabError(f"model {folder}: do_lower_case, which its tokenizer cannot. Save it as a fast tokenizer.")
+    pieces = tokenizer.backend_tokenizer
+    pieces.normalizer = normalizers.Sequence([normalizers.Lowercase(), *filter(None, [pieces.normalizer])])
 
 
 def load_image_processor(folder: Path) -> Any:

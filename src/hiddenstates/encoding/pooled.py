@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, write_tensors
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.baseline import MEAN, PREFIX, Baseline, BaselineAbout
 from hiddenstates.encoding.families import State, StateMap
 from hiddenstates.encoding.whitening import Whitening
 
@@ -27,6 +28,7 @@ class _About(BaseModel):
     poolings: list[str]
     state_map: list[State]
     fingerprint: str
+    baseline: BaselineAbout
 
 
 @dataclass(frozen=True)
@@ -47,25 +49,39 @@ class PooledStates:
     values:      by pooling's name; layer 0 is the embeddings
     state_map:   what made each layer
     fingerprint: of the model
+    baseline:    the published embedding; with it what a strategy's `+head` applies
     """
 
     ids: list[str]
     values: dict[str, States]
     state_map: StateMap
     fingerprint: str
+    baseline: Baseline = MEAN
 
     def embed(self, strategy: Strategy, whitening: Whitening | None = None) -> Embeddings:
         """The embedding that the strategy makes of each item. whitening: for one that whitens."""
-        if strategy.pool not in self.values:
-            raise LabError(
-                f"strategy {strategy}: only {', '.join(self.values)} were pooled. Add it to states.poolings."
-            )
+        self._check_makes(strategy)
         resolved = strategy.resolve(len(self.state_map))
-        states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
-        embeddings = Embeddings(self.ids, _combined(states, resolved), resolved, self.fingerprint)
+        parts = [self.values[pool][list(resolved.layers)] for pool in resolved.pools]  # each [chosen, item, d_model]
+        vectors = _combined(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2), resolved)
+        if resolved.head:
+            vectors = self.baseline.head.apply(vectors)
+        embeddings = Embeddings(self.ids, vectors, resolved, self.fingerprint)
         if resolved.whiten:
             embeddings = _whitened(embeddings, whitening)
         return _scaled(embeddings) if resolved.normalize else embeddings
+
+    def has_pooled(self, strategy: Strategy) -> bool:
+        """Whether every pooling of the strategy is here."""
+        return self.values.keys() >= set(strategy.pools)
+
+    def _check_makes(self, strategy: Strategy) -> None:
+        if not self.has_pooled(strategy):
+            raise LabError(
+                f"strategy {strategy}: only {', '.join(self.values)} were pooled. Add it to states.poolings."
+            )
+        if strategy.head and not self.baseline.head.steps:
+            raise LabError(f"strategy {strategy}: this model has no modules after pooling. Leave +head out.")
 
     def select(self, ids: Iterable[str]) -> "PooledStates":
         """The same states for these items only, in this order."""
@@ -76,17 +92,18 @@ class PooledStates:
             raise LabError(f"no states of item {unknown[0]!r}. Run the stage `states` again.")
         rows = [row[name] for name in wanted]
         values = {pool: states[:, rows] for pool, states in self.values.items()}
-        return PooledStates(wanted, values, self.state_map, self.fingerprint)
+        return replace(self, ids=wanted, values=values)
 
     def save(self, path: Path) -> None:
-        """A safetensors file: one tensor a pooling, the rest in its header."""
+        """A safetensors file: one tensor per pooling, those of the baseline's head, the rest in its header."""
         about = {
             "ids": self.ids,
             "poolings": list(self.values),
             "state_map": [asdict(state) for state in self.state_map],
             "fingerprint": self.fingerprint,
+            "baseline": self.baseline.about(),
         }
-        write_tensors(self.values, path, json.dumps(about))
+        write_tensors(self.values | self.baseline.tensors(), path, json.dumps(about))
 
     @classmethod
     def load(cls, path: Path) -> "PooledStates":
@@ -95,12 +112,14 @@ class PooledStates:
             with safe_open(path, framework="numpy") as file:
                 about = read_as(_About, (file.metadata() or {}).get("about", ""))
                 values = {name: file.get_tensor(name) for name in about.poolings}
+                head = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
             _check_fit(about, values)
+            baseline = Baseline.of(about.baseline, head)
         except (OSError, SafetensorError, ValueError) as error:
             raise LabError(
                 f"{path}: no pooled states can be read from it ({error}). Run the stage `states` again."
             ) from error
-        return cls(about.ids, values, tuple(about.state_map), about.fingerprint)
+        return cls(about.ids, values, tuple(about.state_map), about.fingerprint, baseline)
 
 
 def _check_fit(about: _About, values: dict[str, np.ndarray]) -> None:

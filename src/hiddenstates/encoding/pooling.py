@@ -22,12 +22,23 @@ class HiddenStates:
     mask:      True where a position holds a token of the text, False where it is padding
     eos:       position of the token that ends each text, -1 where a text has none; None for inputs without text
     state_map: what made each layer
+    skipped:   how many tokens of each text stand before the first that the mask shows: those of a prompt
     """
 
     values: Float[Tensor, "layer batch position d_model"]
     mask: Bool[Tensor, "batch position"]
     eos: Int[Tensor, " batch"] | None
     state_map: StateMap
+    skipped: int = 0
+
+    def without_start(self, tokens: int) -> "HiddenStates":
+        """The same, of each text the first so many tokens out of sight of every pooling."""
+        if not tokens:
+            return self
+        mask = self.mask & (self.mask.cumsum(-1) > tokens)
+        if not mask.any(-1).all():
+            raise LabError(f"prompt: its {tokens} tokens leave none of a text. Shorten it, or raise max_tokens.")
+        return replace(self, mask=mask, skipped=self.skipped + tokens)
 
 
 Pooled = Float[Tensor, "layer batch d_model"]
@@ -65,6 +76,23 @@ def last(states: HiddenStates) -> Pooled:
 def mean(states: HiddenStates) -> Pooled:
     """The average of all tokens that are not padding (Reimers & Gurevych 2019)."""
     weights = (states.mask / states.mask.sum(-1, keepdim=True)).to(states.values.dtype)
+    return (weights[:, None] @ states.values).squeeze(-2)
+
+
+@pooling
+def meansqrtlen(states: HiddenStates) -> Pooled:
+    """The sum of all tokens by the square root of their number (Reimers & Gurevych 2019): a longer `mean`."""
+    return mean(states) * states.mask.sum(-1, keepdim=True).sqrt().to(states.values.dtype)
+
+
+@pooling
+def weightedmean(states: HiddenStates) -> Pooled:
+    """The average of all tokens, each weighing as much as its place, from 1 (Muennighoff 2022).
+
+    In a causal model later tokens have seen more. Tokens of a prompt that are not pooled still count as places.
+    """
+    places = (states.mask.cumsum(-1) + states.skipped) * states.mask
+    weights = (places / places.sum(-1, keepdim=True)).to(states.values.dtype)
     return (weights[:, None] @ states.values).squeeze(-2)
 
 

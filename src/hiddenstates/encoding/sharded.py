@@ -16,6 +16,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.prompts import Side, sides
 from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitening
@@ -28,14 +29,18 @@ def pool_task(
 ) -> TaskStates:
     """One forward pass over every passage and every query: their texts, their images or both, as the encoder reads.
 
+    What the encoder's published embedding pools is pooled, too. Each side has its prompt, if the encoder has any.
+
     An item that has no image, of which an encoder of images reads nothing, is left out; LabError where that is all.
 
     folder: keeps the shards, for a run that goes on from there; None is one that goes away
     """
     untitled = task.queries.add_column("title", [""] * len(task.queries))
     asked = replace(task.kb, passages=untitled)
+    wanted = list(dict.fromkeys([*poolings, *encoder.baseline.strategy.pools]))
+    read = zip((task.kb, asked), sides(task.measure), strict=True)
     with _kept(folder) as shards:
-        states = [pool_corpus(encoder, corpus, poolings, shards, engine) for corpus in (task.kb, asked)]
+        states = [pool_corpus(encoder, corpus, wanted, shards, engine, side=side) for corpus, side in read]
     if not all(some.ids for some in states):
         raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
     return TaskStates(*states)
@@ -48,10 +53,11 @@ def pool_corpus(
     folder: Path,
     engine: Engine = LOCAL,
     size: int = SHARD,
+    side: Side = "passage",
 ) -> PooledStates:
     """Every hidden state of every passage under each pooling, in memory as a whole; the folder keeps the shards."""
     encoder.check_poolings(poolings)  # refused before any work
-    paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size))
+    paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size, side=side))
     return _merged([PooledStates.load(path) for path in paths])
 
 
@@ -73,7 +79,7 @@ def encode_sharded(
     folder: on a cluster, one that all nodes share
     """
     resolved = strategy.resolve(len(encoder.state_map))
-    get_pooling(strategy.pool)
+    encoder.check_poolings(strategy.pools)
     paths = engine.make(encoder, Work(corpus, resolved, folder, whitening, size))
     manifest = {"strategy": str(resolved), "shards": [path.name for path in paths]}
     partial = folder / f"{MANIFEST}.partial"

@@ -18,6 +18,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.prompts import Side
 from hiddenstates.encoding.readers import Input, TextImage
 from hiddenstates.encoding.whitening import Whitening
 
@@ -50,6 +51,7 @@ class Work:
     folder:    takes the shards
     whitening: for a strategy that whitens
     size:      items a shard, of those that the corpus has
+    side:      whose prompt stands before each text
     """
 
     corpus: KnowledgeBase
@@ -57,6 +59,7 @@ class Work:
     folder: Path
     whitening: Whitening | None = None
     size: int = SHARD
+    side: Side = "passage"
 
     def starts(self) -> range:
         """The row at which each shard starts; of a corpus without rows, one that is empty."""
@@ -86,8 +89,8 @@ class Work:
 
     def _made(self, encoder: Encoder, shard: Shard) -> PooledStates | Embeddings:
         reader = with_stored(encoder.reader, _images(shard.inputs))
-        pools = [self.wanted.pool] if isinstance(self.wanted, Strategy) else self.wanted
-        states = replace(encoder, reader=reader).pool(shard.ids, shard.inputs, pools)
+        pools = self.wanted.pools if isinstance(self.wanted, Strategy) else self.wanted
+        states = replace(encoder, reader=reader).pool(shard.ids, shard.inputs, pools, self.side)
         return states.embed(self.wanted, self.whitening) if isinstance(self.wanted, Strategy) else states
 
     def _name(self, encoder: Encoder, ids: Sequence[str], inputs: Sequence[Input]) -> str:
@@ -97,6 +100,7 @@ class Work:
         contents = {path: content(path) for path in _images(inputs)}
         settings = [encoder.fingerprint, encoder.source.max_tokens, encoder.source.device, torch.__version__]
         wanted = [str(self.wanted), self.whitening.fingerprint if self.whitening else None]
+        wanted += [encoder.reading.prompt(self.side)]
         read = [_content(value, contents) for value in inputs]
         return hashlib.sha256(json.dumps([settings, wanted, list(ids), read]).encode()).hexdigest()[:32]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiddenstates.core.data import Task
-from hiddenstates.core.strategy import DEFAULT, Strategy
+from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates
 
 
@@ -32,5 +32,15 @@ class TaskStates:
 
     @property
     def default(self) -> Strategy:
-        """The published default, its layer counted from 0 for this model."""
-        return DEFAULT.resolve(len(self.passages.state_map))
+        """The embedding to compare with, its layers counted from 0: the published one, or a convention."""
+        return self.passages.baseline.strategy.resolve(len(self.passages.state_map))
+
+    @property
+    def published(self) -> bool:
+        """Whether the default is what the model's makers publish; else it is a convention of its kind."""
+        return self.passages.baseline.published
+
+    @property
+    def origin(self) -> str:
+        """Who says what the default is: `published: modules.json`, `convention: the mean of the last state`."""
+        return str(self.passages.baseline)

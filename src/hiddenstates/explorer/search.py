@@ -14,6 +14,7 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.prompts import sides
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer.pictures import DIGITS, Pictures
 from hiddenstates.retrieval.fusion import weighted
@@ -100,7 +101,8 @@ class Explorer:
         (given,) = self.encoder.reader.inputs([text], [image])
         if given is None:
             raise LabError(f"model {self.encoder.name}: it reads images. Choose or upload one.")
-        return self.encoder.pool([ASKED], [given], list(self.states.values))
+        _, side = sides(self.task.measure)
+        return self.encoder.pool([ASKED], [given], list(self.states.values), side)
 
 
 def _fused(text: pd.Series, image: pd.Series, weight: float) -> pd.Series:

@@ -5,7 +5,7 @@ Both ways give the states of an item's image under the item's id, and the same n
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ class ImageFeatures:
         kept = rows >= 0
         values = {pool: states[:, rows[kept]] for pool, states in self.states.values.items()}
         named = [id for id, sound in zip(ids, kept, strict=True) if sound]
-        return PooledStates(named, values, self.states.state_map, self.states.fingerprint)
+        return replace(self.states, ids=named, values=values)
 
     def save(self, folder: Path) -> None:
         """states.safetensors and images.json, both or none."""

@@ -42,7 +42,7 @@ class Sweep:
 
 
 def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: Sequence[bool] = (False,)) -> Sweep:
-    """Score every strategy on the task's queries.
+    """Score every strategy on the task's queries, and the default, should no set of layers under one pooling be it.
 
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
     """
@@ -54,7 +54,8 @@ def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: 
         _part(queries.values[pool], states.passages.values[pool], task, measures, pool, layer_norm)
         for pool, layer_norm in tqdm([(p, n) for n in layer_norms for p in queries.values], desc="sweep", leave=False)
     ]
-    return _joined(parts)
+    baseline = {states.default: None} if queries.has_pooled(states.default) else {}
+    return extended(_joined(parts), baseline, states, task, measures)
 
 
 def _aligned(states: TaskStates, task: Task) -> None:
