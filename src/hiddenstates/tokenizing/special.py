@@ -12,6 +12,11 @@ ROLES = ("bos", "eos", "sep", "pad", "cls", "mask", "unk")
 PUBLISHED = {"BERT": ("bert", 30522), "T5": ("t5", 32100), "BART": ("bart", 50265), "CLIP": ("clip", 49408)}
 """By family: transformers' model type, and the entries of the tokenizer that its authors published."""
 NONE = "–"
+BART_ADDS = ("<s>", "<pad>", "</s>", "<unk>", "madeupword0000", "madeupword0001", "madeupword0002", "<mask>")
+"""To GPT-2's entries: fairseq's special tokens, what fills up to a multiple of 8, and the mask."""
+NOTED = {"VL-T5": 32_000, "VL-BART": 50_265}
+"""Entries before 200 were added, as the notes have them: 100 sentinels and as many visual tokens."""
+ADDED = 200
 
 
 def special_tokens(tokenizers: Mapping[str, Any]) -> pd.DataFrame:
@@ -58,6 +63,34 @@ def published_sizes() -> pd.DataFrame:
         for name, (kind, n) in PUBLISHED.items()
     }
     return pd.DataFrame(rows).T
+
+
+def noted_sizes(tokenizers: Mapping[str, Any]) -> pd.DataFrame:
+    """The notes' counts, each held against a vocabulary at hand: what it has, and whether it agrees.
+
+    VL-BART's against BART's, or GPT-2's and what BART adds to it; VL-T5's against T5's pieces without its sentinels.
+    """
+    rows = {}
+    for name, noted in NOTED.items():
+        counted = {key: found[name] for key, found in map(_countable, tokenizers.items()) if name in found}
+        rows[name] = {
+            "noted": f"{noted:,} + {ADDED}",
+            "table": noted + ADDED,
+            "counted": ", ".join(f"{n:,} in {key}" for key, n in counted.items()) or "not at hand",
+            "agrees": ", ".join("yes" if n == noted else "no" for n in counted.values()) or NONE,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _countable(named: tuple[str, Any]) -> tuple[str, dict[str, int]]:
+    """Which of the notes' vocabularies this is, by tokens that no other has, and how many entries the notes count."""
+    name, tokenizer = named
+    known, size = tokenizer.get_vocab(), entries(tokenizer)
+    if "ĠSolidGoldMagikarp" in known:  # GPT-2's pieces; BART's have the mask, and what comes before it
+        return name, {"VL-BART": size if "<mask>" in known else size + len(BART_ADDS)}
+    if "▁Paris" in known and "<extra_id_0>" in known:
+        return name, {"VL-T5": size - sum(token.startswith(("<extra_id_", "<vis_extra_id_")) for token in known)}
+    return name, {}
 
 
 def _said(tokenizer: Any, *texts: str) -> str:
