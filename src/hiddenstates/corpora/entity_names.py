@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -33,6 +33,13 @@ class Names:
     def distinct(self) -> pd.DataFrame:
         """Every name once, with the first entity that bears it."""
         return self.table.drop_duplicates("name", ignore_index=True)
+
+    def drawn(self, n: int | None, seed: int) -> "Names":
+        """So many of the distinct names, with all their rows; None: all."""
+        if n is None or n >= len(self.distinct):
+            return self
+        kept = self.distinct["name"].sample(n, random_state=seed)
+        return replace(self, table=self.table[self.table["name"].isin(set(kept))].reset_index(drop=True))
 
 
 def read_names(source: str | None, task: Task, cities: int) -> Names:

@@ -120,7 +120,7 @@ def _letters(spans: Spans) -> _Letters:
     first = np.cumsum(lengths) - lengths
     joined = "".join(f"{text} " for text in spans.texts)
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    starts, ends = (first + np.array(edge, dtype=int) for edge in zip(*spans.names, strict=True))
+    starts, ends = first + np.array(spans.names, dtype=int).reshape(-1, 2).T
     inside = _inside(starts, ends, len(codes)) & ~_marked("isspace")[codes]
     other = ~inside & ~_marked("isspace")[codes]
     begins = inside & ~np.concatenate([[False], inside[:-1]])
