@@ -157,7 +157,7 @@ def between_places(audited: pd.DataFrame, entities: pd.Series, against: str, see
 def share_of(audited: pd.DataFrame, outcome: str, seed: int) -> pd.DataFrame:
     """The share of names with this outcome, one row a tokenizer: n, value, low, high (95%, names drawn anew)."""
     hits = {name: table["outcome"].eq(outcome) for name, table in audited.groupby("tokenizer", observed=True)}
-    rows = {name: estimate(hit.astype(float), {"name": list(hit.index)}, seed) for name, hit in hits.items()}
+    rows = {name: estimate(hit.astype(float), {"name": list(map(str, hit.index))}, seed) for name, hit in hits.items()}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})
 
 

@@ -71,26 +71,26 @@ def noted_sizes(tokenizers: Mapping[str, Any]) -> pd.DataFrame:
     VL-BART's against BART's, or GPT-2's and what BART adds to it; VL-T5's against T5's pieces without its sentinels.
     """
     rows = {}
-    for name, noted in NOTED.items():
-        counted = {key: found[name] for key, found in map(_countable, tokenizers.items()) if name in found}
-        rows[name] = {
+    for model, noted in NOTED.items():
+        found = [(name, n) for name, n in (_countable(model, *item) for item in tokenizers.items()) if n]
+        rows[model] = {
             "noted": f"{noted:,} + {ADDED}",
-            "table": noted + ADDED,
-            "counted": ", ".join(f"{n:,} in {key}" for key, n in counted.items()) or "not at hand",
-            "agrees": ", ".join("yes" if n == noted else "no" for n in counted.values()) or NONE,
+            "rows": noted + ADDED,
+            "counted": ", ".join(f"{n:,} ({name})" for name, n in found) or "not at hand",
+            "agrees": ", ".join("yes" if n == noted else "no" for _, n in found) or NONE,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _countable(named: tuple[str, Any]) -> tuple[str, dict[str, int]]:
-    """Which of the notes' vocabularies this is, by tokens that no other has, and how many entries the notes count."""
-    name, tokenizer = named
+def _countable(model: str, name: str, tokenizer: Any) -> tuple[str, int]:
+    """What the notes count of the model's vocabulary, if this is the one; it is known by what no other has. Else 0."""
     known, size = tokenizer.get_vocab(), entries(tokenizer)
-    if "ĠSolidGoldMagikarp" in known:  # GPT-2's pieces; BART's have the mask, and what comes before it
-        return name, {"VL-BART": size if "<mask>" in known else size + len(BART_ADDS)}
-    if "▁Paris" in known and "<extra_id_0>" in known:
-        return name, {"VL-T5": size - sum(token.startswith(("<extra_id_", "<vis_extra_id_")) for token in known)}
-    return name, {}
+    if model == "VL-BART" and "ĠSolidGoldMagikarp" in known:  # GPT-2's pieces; BART's have the mask besides
+        added = () if "<mask>" in known else BART_ADDS
+        return f"{name}, and {len(added)} more" if added else name, size + len(added)
+    if model == "VL-T5" and {"▁Paris", "<extra_id_0>"} <= known.keys():
+        return name, size - sum(token.startswith(("<extra_id_", "<vis_extra_id_")) for token in known)
+    return name, 0
 
 
 def _said(tokenizer: Any, *texts: str) -> str:
