@@ -166,6 +166,6 @@ def test_a_tokenizer_in_a_sentence_to_quote() -> None:
     columns = ["names", "one token", "several pieces", "with other letters", "unknown", "lost"]
     table = pd.DataFrame([[40, 0.25, 0.5, 0, 0.25, 0], [40, 0.1, 0.9, 0, 0, 0]], ["run", "bare"], columns)
     assert in_words("bert", kind, table, "run", "bare") == (
-        "**bert** (WordPiece, 30,522 entries, published): of 40 names in a sentence 25.0% one token, 50.0% several "
-        "pieces, 25.0% hold something unknown; alone, as the whole text, 10.0% are one token."
+        "**bert** (WordPiece, 30,522 entries, published): of 40 names in a sentence 25.0% are one token, 50.0% are "
+        "several pieces, 25.0% hold something unknown; alone, as the whole text, 10.0% are one token."
     )

@@ -82,7 +82,9 @@ def test_of_as_many_pieces_each_must_be_the_same() -> None:
 
 
 def test_a_token_that_reaches_over_the_name_is_not_the_name_s() -> None:
-    entries = {word: i for i, word in enumerate(["<unk>", "Rome?", "Rome", "We", "saw", "there.", "is", "known.", "What"])}
+    entries = {
+        word: i for i, word in enumerate(["<unk>", "Rome?", "Rome", "We", "saw", "there.", "is", "known.", "What"])
+    }
     tokenizer = rust(models.WordLevel(entries, unk_token="<unk>"), pre_tokenizers.WhitespaceSplit())
     assert outcomes(tokenizer, "Rome") == ["one token", "one token", "one token", "unknown", "with other letters"]
     assert at(tokenizer, "Rome").loc[QUESTION, "whole words"] == 0
@@ -154,7 +156,24 @@ NAMES = ["Paris", "paris", "new paris", "São Tomé", "ጅቡቲ", "a-b", "東�
 
 
 def test_python_counts_as_rust_does(tmp_path: Any) -> None:
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "paris", "new", "sao", "to", "##me", "a", "b", "-", "?", ".", "we"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "paris",
+        "new",
+        "sao",
+        "to",
+        "##me",
+        "a",
+        "b",
+        "-",
+        "?",
+        ".",
+        "we",
+    ]
     (tmp_path / "vocab.txt").write_text("\n".join([*words, "saw", "there", "what", "is", "known"]), encoding="utf-8")
     slow = BertTokenizerLegacy(str(tmp_path / "vocab.txt"))
     entries = {word: i for i, word in enumerate([*words, "saw", "there", "what", "is", "known"])}

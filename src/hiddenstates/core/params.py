@@ -314,7 +314,7 @@ class Tokens(Section):
         min_length=1,
     )
     pieces: int = Field(4000, ge=600)  # entries of each trained vocabulary, before the extra ids
-    names: Annotated[str, Field(min_length=1)] | None = None  # a file, one per line, or countries; null: the corpus's own
+    names: Annotated[str, Field(min_length=1)] | None = None  # a file, or countries; null: the corpus's own
     drawn: int | None = Field(None, ge=1)  # so many of the names are tried; null: all
     cities: int = Field(2000, ge=1)  # the largest ones, whose alternate names are tried beside the countries'
     worst: int = Field(6, ge=1)  # names that are shown with their pieces

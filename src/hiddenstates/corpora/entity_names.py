@@ -1,4 +1,4 @@
-"""The names that tokenizers are tried on: a corpus's own, a file's, or those of the countries and cities of the world."""
+"""The names that tokenizers are tried on: a corpus's own, a file's, or the world's countries and cities'."""
 
 import re
 from collections.abc import Iterable

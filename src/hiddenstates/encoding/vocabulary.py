@@ -44,6 +44,8 @@ def read_tokenizers(
             if name != encoder and source.model not in TRAINED:
                 raise
             left_out[name] = str(error)
+    if not loaded:
+        raise LabError(f"tokens: no tokenizer can be read ({'; '.join(left_out.values())}). Add one to tokenizers.")
     return loaded, left_out
 
 
@@ -51,6 +53,7 @@ def read_text_encoder(source: TokenizerSource) -> tuple[Encoder | None, str]:
     """The encoder that reads by this tokenizer, or why there is none that reads texts."""
     try:
         encoder = load_encoder(source.model, source.revision, part=source.part)
-        return (encoder, "") if encoder.text else (None, "")
+        _ = encoder.text  # LabError for an encoder of images
     except LabError as error:
         return None, str(error)
+    return encoder, ""

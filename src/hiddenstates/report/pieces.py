@@ -167,7 +167,7 @@ def in_words(name: str, kind: pd.Series, table: pd.DataFrame, running: str, alon
     kind: its row of `kinds`; table: of `shares`, by place; running, alone: the places that are told
     """
     row = table.loc[running]
-    parts = [(row["one token"], "one token"), (row["several pieces"], "several pieces")]
+    parts = [(row["one token"], "are one token"), (row["several pieces"], "are several pieces")]
     parts += [(row[other], words) for other, words in _RARER if row[other] > 0]
     return (
         f"**{name}** ({kind['model']}, {kind['entries']:,} entries, {kind['from']}): of {row['names']:,.0f} names in a "

@@ -1,8 +1,8 @@
 """Where the tokens of a text stand, for tokenizers that do not say so: those in Python, and SentencePiece.
 
 The tokens of the beginning of a text, up to the name, up to the end of each of its words, are the first tokens of the
-whole text, unless one token reaches over the cut. So a token is known to lie between two cuts, or to reach over one; and
-that is all that is asked. A beginning that many texts share is read once.
+whole text, unless one token reaches over the cut. So a token is known to lie between two cuts or to reach over one,
+which is all that is asked. A beginning that many texts share is read once.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Where a name stands, and what a tokenizer makes of it there: counted in the very text, by the letters of its tokens."""
+"""Where a name stands, and what a tokenizer makes of it there, counted in the very text by the letters."""
 
 import os
 from collections.abc import Iterator, Sequence
