@@ -60,7 +60,7 @@ def _own(task: Task) -> Names:
         return Names(_table((e or t, t, "") for e, t in zip(entities, titles, strict=True)), "titles of the corpus")
     if any(map(str.strip, entities)):
         return Names(_table((entity, entity, "") for entity in entities), "entities of the corpus")
-    return Names(_table([]), "none: this corpus has neither a title nor an entity column. Give tokens.names a file")
+    return Names(_table([]), "this corpus has no titles and no entities; give tokens.names a file of names")
 
 
 def _file(source: str) -> Names:

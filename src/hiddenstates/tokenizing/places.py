@@ -74,7 +74,7 @@ def _table(names: Sequence[str], said: Counts) -> pd.DataFrame:
     cases = [said.lost, said.unknowns > 0, said.shared, said.pieces == 1]
     return pd.DataFrame(
         {
-            "name": list(names),
+            "name": pd.Series(list(names), dtype=str),
             "words": said.words,
             "whole words": said.whole_words,
             "pieces": said.pieces,
