@@ -6,7 +6,19 @@ from scipy.stats import spearmanr
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.report.pieces import ask_names, correlations, found_by, names_of, ranks, spearman
+from hiddenstates.report import pieces
+from hiddenstates.report.pieces import (
+    ask_names,
+    between_places,
+    correlations,
+    found_by,
+    in_words,
+    named_only,
+    names_of,
+    ranks,
+    share_of,
+    spearman,
+)
 
 
 @pytest.fixture
@@ -98,3 +110,62 @@ def test_found_by_means_of_each_kind() -> None:
     rows = found_by(values, kinds, ["e0", "e1", "e2"], seed=0)
     assert rows.loc["a"].tolist() == [1, 0.5, 0.5, 0.5]
     assert rows.loc["b", ["n", "value", "low", "high"]].tolist() == [2, 0.5, 0, 1]
+
+
+def test_a_name_that_is_the_only_one_asks_for_itself() -> None:
+    own = pd.DataFrame({"entity": ["a", "b"], "name": ["Kiel", "Лена"], "english": ["Kiel", "Лена"], "script": "x"})
+    asked = ask_names(own, ["script"], each=10, seed=0)
+    assert list(asked.names["name"]) == ["Kiel", "Лена"]
+    assert asked.qrels["q1"] == {"b": 1.0}
+
+
+def test_of_many_names_those_asked_for_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "SEARCHED", 5)
+    names = [f"n{i}" for i in range(30)]
+    own = pd.DataFrame({"entity": names, "name": names, "english": names, "script": ["a"] * 29 + ["b"]})
+    asked = ask_names(own, ["script"], each=2, seed=0)
+    assert len(asked.english) == 5
+    assert set(asked.names["english"]) <= set(asked.english)
+    monkeypatch.setattr(pieces, "SEARCHED", 1)
+    assert set(ask_names(own, ["script"], 2, 0).english) == set(asked.names["english"])
+
+
+def test_questions_whose_passage_has_no_title_are_left_out(task: Task) -> None:
+    rows = [{"id": f"p{i}", "title": "" if i % 2 else f"Name {i}"} for i in range(6)]
+    bare = Task(KnowledgeBase(table(rows, PASSAGE_COLUMNS), ROOT, "toy"), task.queries, task.qrels)
+    assert named_only(bare).queries["id"][:] == ["q0", "q2", "q4"]
+
+
+def audited(outcomes: dict[str, list[str]]) -> pd.DataFrame:
+    """Of each place, the outcomes of names n0, n1, …, to one tokenizer."""
+    rows = [("t", place, f"n{i}", outcome) for place, row in outcomes.items() for i, outcome in enumerate(row)]
+    return pd.DataFrame(rows, columns=["tokenizer", "place", "name", "outcome"])
+
+
+def test_places_are_compared_by_entity() -> None:
+    one, several = "one token", "several pieces"
+    table = audited({"alone": [several] * 40, "sentence": [one] * 30 + [several] * 10, "head": [several] * 40})
+    entities = pd.Series({f"n{i}": f"e{max(i - 20, 0)}" for i in range(40)})  # n0 to n20 are one entity's
+    rows = between_places(table, entities, "alone", seed=0).loc["t"]
+    assert rows.loc["sentence", "n"] == 20
+    assert rows.loc["sentence", "difference"] == pytest.approx(10 / 20)  # of 40 names 30, of 20 entities 10
+    assert 0.25 < rows.loc["sentence", "low"] < 0.5 < rows.loc["sentence", "high"] < 0.75
+    assert rows.loc["sentence", "p"] < 0.01
+    assert rows.loc["head", ["difference", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
+
+
+def test_the_share_of_an_outcome_with_its_interval() -> None:
+    table = audited({"alone": ["one token"] * 30 + ["unknown"] * 10})
+    row = share_of(table, "one token", seed=0).loc["t"]
+    assert row["n"] == 40
+    assert row["low"] < row["value"] == 0.75 < row["high"]
+
+
+def test_a_tokenizer_in_a_sentence_to_quote() -> None:
+    kind = pd.Series({"model": "WordPiece", "entries": 30522, "from": "published"})
+    columns = ["names", "one token", "several pieces", "with other letters", "unknown", "lost"]
+    table = pd.DataFrame([[40, 0.25, 0.5, 0, 0.25, 0], [40, 0.1, 0.9, 0, 0, 0]], ["run", "bare"], columns)
+    assert in_words("bert", kind, table, "run", "bare") == (
+        "**bert** (WordPiece, 30,522 entries, published): of 40 names in a sentence 25.0% are one token, 50.0% are "
+        "several pieces, 25.0% hold something unknown; alone, as the whole text, 10.0% are one token."
+    )

@@ -300,6 +300,7 @@ class TokenizerSource(Section):
 
     model: str  # bundled, a local folder or a hub name; or trained on the passages: unigram, byte_bpe, clip_bpe
     revision: str | None = None  # the commit that pins a hub name
+    part: str | None = None  # of the encoder's, as in states.encoders: which part of the model reads by it
 
 
 class Tokens(Section):
@@ -307,6 +308,8 @@ class Tokens(Section):
 
     tokenizers: dict[Name, TokenizerSource] = Field(
         default={
+            "gpt2": TokenizerSource(model="openai-community/gpt2"),
+            "clip": TokenizerSource(model="openai/clip-vit-base-patch32"),
             "unigram": TokenizerSource(model="unigram"),
             "byte_bpe": TokenizerSource(model="byte_bpe"),
             "clip_bpe": TokenizerSource(model="clip_bpe"),
@@ -314,6 +317,8 @@ class Tokens(Section):
         min_length=1,
     )
     pieces: int = Field(4000, ge=600)  # entries of each trained vocabulary, before the extra ids
+    names: Annotated[str, Field(min_length=1)] | None = None  # a file, or countries; null: the corpus's own
+    drawn: int | None = Field(None, ge=1)  # so many of the names are tried; null: all
     cities: int = Field(2000, ge=1)  # the largest ones, whose alternate names are tried beside the countries'
     worst: int = Field(6, ge=1)  # names that are shown with their pieces
     encoder: str | None = None  # whose padding and search are looked at: one of states.encoders; null: the first

@@ -107,7 +107,7 @@ def _tokenizers(sections: Sections, encoder: str) -> dict[str, Any]:
     """tokens.tokenizers, the encoder's own first."""
     source = encoders(sections)[encoder]
     listed = sections["tokens"].model_dump(mode="json")["tokenizers"]
-    own = listed.get(encoder) or {"model": source.model, "revision": source.revision}
+    own = listed.get(encoder) or {"model": source.model, "revision": source.revision, "part": source.part}
     return {"tokenizers": {encoder: own} | listed}
 
 

@@ -11,9 +11,11 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.corpora.countries.names import key
 from hiddenstates.report.estimates import estimate
-from hiddenstates.report.significance import central, resamples
+from hiddenstates.report.significance import central, holm, randomization, resamples
 from hiddenstates.retrieval.measures import evaluate
 
+SEARCHED = 5_000  # names that are searched at most, those asked for among them
+DRAWN = 5_000  # entities at most that an interval and a test draw from
 Values = Float64[np.ndarray, " query"]
 Weights = Float64[np.ndarray, "draw query"]
 
@@ -23,6 +25,12 @@ def names_of(task: Task) -> pd.Series:
     titles = dict(zip(task.kb.ids, task.kb.passages["title"][:], strict=True))
     best = {query: max(grades, key=grades.__getitem__) for query, grades in task.qrels.rows.items() if grades}
     return pd.Series({query: titles[passage] for query, passage in best.items()}, dtype=str)
+
+
+def named_only(task: Task) -> Task:
+    """The same task with only the queries whose best passage has a title."""
+    names = names_of(task)
+    return task.within(task.kb.ids, list(names.index[names.str.strip() != ""]))
 
 
 def ranks(run: Run, qrels: Qrels) -> pd.Series:
@@ -89,15 +97,28 @@ class Asked:
 def ask_names(names: pd.DataFrame, by: Sequence[str], each: int, seed: int) -> Asked:
     """At most `each` names of every group, none of them the English one, whatever its case and accents.
 
+    Where every entity has but one name, that name asks for itself. At most `SEARCHED` names are searched.
+
     names: columns entity, name, english, and `by`, which make the groups; every name once
     """
-    english = names.drop_duplicates("entity").set_index("entity")["english"]
     foreign = names[names["name"].map(key) != names["english"].map(key)]  # a tokenizer may take accents away
-    drawn = foreign.sample(frac=1, random_state=seed).groupby(list(by)).head(each).sort_index()
+    asking = names if foreign.empty else foreign
+    mixed = asking.sample(frac=1, random_state=seed)
+    drawn = mixed.groupby(list(by), observed=True).head(each).sort_index()
     asked = drawn.set_index(pd.Index([f"q{i}" for i in range(len(drawn))], name="query"))
+    english = _searched(names.drop_duplicates("entity").set_index("entity")["english"], asked["english"], seed)
     called = english.index.to_series().groupby(english.to_numpy()).agg(list)
     rows = zip(asked.index, asked["english"], strict=True)
     return Asked(asked, english, Qrels({query: dict.fromkeys(called[name], 1.0) for query, name in rows}))
+
+
+def _searched(english: pd.Series, asked: pd.Series, seed: int) -> pd.Series:
+    """Those that are asked for, and of the others as many as there is room for."""
+    wanted = english.isin(set(asked))
+    others = english[~wanted]
+    room = min(max(SEARCHED - int(wanted.sum()), 0), len(others))
+    kept = wanted | english.index.isin(others.sample(room, random_state=seed).index)
+    return english[kept]
 
 
 def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed: int) -> pd.DataFrame:
@@ -108,3 +129,55 @@ def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed:
         chosen = kinds == kind
         rows[kind] = estimate(values[chosen], {"entity": list(owners[chosen])}, seed)
     return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})
+
+
+def between_places(audited: pd.DataFrame, entities: pd.Series, against: str, seed: int) -> pd.DataFrame:
+    """How much more of the names are one token in each place than in the place `against`.
+
+    One row (tokenizer, place): n (entities, at most `DRAWN`, each of which weighs the same, however many names it has),
+    difference, low, high (95%, entities drawn anew), p (randomization over entities, by Holm over all the rows).
+
+    audited:  `audit_names`'s table; entities: by name, whose it is
+    """
+    one = (audited["outcome"] == "one token").astype(float)
+    keys = [audited["tokenizer"], audited["place"], audited["name"].map(entities).rename("entity")]
+    means = one.groupby(keys, observed=True).mean().unstack("entity")
+    drawn = means.T.sample(min(DRAWN, means.shape[1]), random_state=seed).T
+    base = drawn.xs(against, level="place")
+    gains = drawn.drop(index=against, level="place")
+    gains = gains - base.reindex(gains.index.get_level_values("tokenizer")).to_numpy()
+    weights = resamples({"entity": list(gains.columns)}, seed)
+    draws = gains.to_numpy() @ weights.T / weights.sum(1)
+    low, high = zip(*map(central, draws), strict=True)
+    p = holm(list(randomization(gains.to_numpy(), list(gains.columns), seed)))
+    found = {"n": gains.shape[1], "difference": gains.mean(axis=1), "low": low, "high": high, "p": p}
+    return pd.DataFrame(found, index=gains.index)
+
+
+def share_of(audited: pd.DataFrame, outcome: str, seed: int) -> pd.DataFrame:
+    """The share of names with this outcome, one row a tokenizer: n, value, low, high (95%, names drawn anew)."""
+    hits = {name: table["outcome"].eq(outcome) for name, table in audited.groupby("tokenizer", observed=True)}
+    rows = {name: estimate(hit.astype(float), {"name": list(map(str, hit.index))}, seed) for name, hit in hits.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})
+
+
+def in_words(name: str, kind: pd.Series, table: pd.DataFrame, running: str, alone: str) -> str:
+    """What a tokenizer makes of names, as a sentence to quote.
+
+    kind: its row of `kinds`; table: of `shares`, by place; running, alone: the places that are told
+    """
+    row = table.loc[running]
+    parts = [(row["one token"], "are one token"), (row["several pieces"], "are several pieces")]
+    parts += [(row[other], words) for other, words in _RARER if row[other] > 0]
+    return (
+        f"**{name}** ({kind['model']!s}, {int(kind['entries']):,} entries, {kind['from']!s}): of {row['names']:,.0f} names in a "
+        f"sentence {', '.join(f'{share:.1%} {words}' for share, words in parts)}; alone, as the whole text, "
+        f"{table.loc[alone, 'one token']:.1%} are one token."
+    )
+
+
+_RARER = (
+    ("with other letters", "share a token with what stands beside them"),
+    ("unknown", "hold something unknown"),
+    ("lost", "lose a letter without a trace"),
+)

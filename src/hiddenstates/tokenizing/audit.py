@@ -1,12 +1,13 @@
-"""What a tokenizer makes of texts: can they be encoded, and are they in the vocabulary?"""
+"""What a tokenizer makes of texts and of names: can they be encoded, and are they in the vocabulary?"""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-OUTCOMES = ("one token", "several pieces", "unknown", "nothing")
+from hiddenstates.tokenizing.places import OUTCOMES, PLACES, audit_places
+
 BATCH = 10_000  # texts; tokenizers of Rust keep more than the ids of each
 
 
@@ -14,64 +15,64 @@ def audit_tokenizer(tokenizer: Any, texts: Sequence[str]) -> pd.DataFrame:
     """One row a text, in their order; special tokens are not counted.
 
     text, words (between blanks), pieces (tokens), unknowns (tokens that stand for what is not known)
-    outcome:    one of `OUTCOMES`; "unknown" as soon as one token is, "nothing" where no token comes out
     round trip: whether decoding gives back exactly the text
     """
     ids = [row for first in range(0, len(texts), BATCH) for row in _ids(tokenizer, texts[first : first + BATCH])]
-    pieces = np.array([len(row) for row in ids], dtype=int)
-    unknown = tokenizer.unk_token_id
-    unknowns = np.array([row.count(unknown) for row in ids], dtype=int)
-    cases = [unknowns > 0, pieces == 0, pieces == 1]
     back = tokenizer.batch_decode(ids, clean_up_tokenization_spaces=False) if ids else []
     return pd.DataFrame(
         {
             "text": list(texts),
             "words": [len(text.split()) for text in texts],
-            "pieces": pieces,
-            "unknowns": unknowns,
-            "outcome": np.select(cases, ["unknown", "nothing", "one token"], "several pieces"),
+            "pieces": np.array([len(row) for row in ids], dtype=int),
+            "unknowns": np.array([row.count(tokenizer.unk_token_id) for row in ids], dtype=int),
             "round trip": [text == decoded for text, decoded in zip(texts, back, strict=True)],
         }
     )
 
 
-def audit_names(tokenizers: Mapping[str, Any], spellings: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `spellings`, once a tokenizer, each with what the tokenizer makes of its name."""
-    distinct = list(spellings["name"].unique())
-    audited = {name: audit_tokenizer(tokenizer, distinct) for name, tokenizer in tokenizers.items()}
-    joined = {name: spellings.merge(table, left_on="name", right_on="text") for name, table in audited.items()}
-    return pd.concat(joined, names=["tokenizer"]).reset_index(level="tokenizer").reset_index(drop=True)
+def audit_names(tokenizers: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
+    """`audit_places` of each tokenizer, one after the other, with the column tokenizer."""
+    tables = [audit_places(tokenizer, names).assign(tokenizer=name) for name, tokenizer in tokenizers.items()]
+    return pd.concat(tables, ignore_index=True).astype({"tokenizer": pd.CategoricalDtype(list(tokenizers))})
+
+
+def spelled(audited: pd.DataFrame, spellings: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `audited` once for every row of `spellings` that has the name, with its script and language."""
+    known = spellings[["name", "script", "language"]].astype({"script": "category", "language": "category"})
+    return known.merge(audited, on="name")
 
 
 def shares(audited: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """One row a group of texts, by columns that were joined to `audit_tokenizer`'s table.
+    """One row a group of names, by columns of `audit_names`'s table or joined to it.
 
-    texts; the share of each outcome and of exact round trips; pieces a word (fertility, Rust et al. 2021), and to be
-    read beside it, the share of the pieces that are unknown: a word that is lost whole counts as a single piece
+    names; the share of each of `OUTCOMES`; of names of which every word is one token; of names whose tokens are the
+    same at the head of a passage; pieces a word (fertility, Rust et al. 2021), and to be read beside it, the share of
+    the pieces that are unknown: a word that is lost whole counts as a single piece
     """
-    groups = audited.groupby(list(by), sort=True)
-    counts = groups["outcome"].value_counts().unstack(fill_value=0).reindex(columns=list(OUTCOMES), fill_value=0)
+    marks = {outcome: audited["outcome"] == outcome for outcome in OUTCOMES}
+    marked = audited.assign(**marks, **{"every word": audited["whole words"] == audited["words"]})
+    groups = marked.groupby(list(by), sort=True, observed=True)
+    means = groups[[*OUTCOMES, "every word", "as at the head"]].mean()
     sums = groups[["pieces", "words", "unknowns"]].sum()
-    table = counts.div(counts.sum(axis=1), axis=0)
-    return table.assign(
+    return means.assign(
         **{
-            "texts": groups.size(),
-            "round trip": groups["round trip"].mean(),
-            "pieces a word": sums["pieces"] / sums["words"],
-            "unknown pieces": (sums["unknowns"] / sums["pieces"].clip(lower=1)),
+            "names": groups.size(),
+            "pieces a word": sums["pieces"] / sums["words"].clip(lower=1),
+            "unknown pieces": sums["unknowns"] / sums["pieces"].clip(lower=1),
         }
-    )[["texts", *OUTCOMES, "round trip", "pieces a word", "unknown pieces"]].rename_axis(columns=None)
+    )[["names", *OUTCOMES, "every word", "as at the head", "pieces a word", "unknown pieces"]]
 
 
-def worst(tokenizer: Any, audited: pd.DataFrame, n: int, among: Hashable) -> pd.DataFrame:
-    """The n texts of this outcome in the most pieces a word, with their pieces.
+def worst(tokenizer: Any, audited: pd.DataFrame, n: int, among: str) -> pd.DataFrame:
+    """The n names of this outcome in the most pieces a word, with the pieces of the text that they stand in.
 
-    Of texts with as many, the first of the table.
+    Of names with as many, the first of the table.
     """
     found = audited[audited["outcome"] == among]
     order = (found["pieces"] / found["words"].clip(lower=1)).sort_values(ascending=False, kind="stable").index[:n]
     rows = found.loc[order]
-    return rows.assign(**{"as pieces": [" ".join(tokenizer.tokenize(text)) for text in rows["text"]]})
+    texts = [PLACES[place].spans([name]).texts[0] for place, name in zip(rows["place"], rows["name"], strict=True)]
+    return rows.assign(**{"as pieces": [" ".join(tokenizer.tokenize(text)) for text in texts]})
 
 
 def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

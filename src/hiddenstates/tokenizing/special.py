@@ -12,6 +12,11 @@ ROLES = ("bos", "eos", "sep", "pad", "cls", "mask", "unk")
 PUBLISHED = {"BERT": ("bert", 30522), "T5": ("t5", 32100), "BART": ("bart", 50265), "CLIP": ("clip", 49408)}
 """By family: transformers' model type, and the entries of the tokenizer that its authors published."""
 NONE = "–"
+BART_ADDS = ("<s>", "<pad>", "</s>", "<unk>", "madeupword0000", "madeupword0001", "madeupword0002", "<mask>")
+"""To GPT-2's entries: fairseq's special tokens, what fills up to a multiple of 8, and the mask."""
+NOTED = {"VL-T5": 32_000, "VL-BART": 50_265}
+"""Entries before 200 were added, as the notes have them: 100 sentinels and as many visual tokens."""
+ADDED = 200
 
 
 def special_tokens(tokenizers: Mapping[str, Any]) -> pd.DataFrame:
@@ -58,6 +63,34 @@ def published_sizes() -> pd.DataFrame:
         for name, (kind, n) in PUBLISHED.items()
     }
     return pd.DataFrame(rows).T
+
+
+def noted_sizes(tokenizers: Mapping[str, Any]) -> pd.DataFrame:
+    """The notes' counts, each held against a vocabulary at hand: what it has, and whether it agrees.
+
+    VL-BART's against BART's, or GPT-2's and what BART adds to it; VL-T5's against T5's pieces without its sentinels.
+    """
+    rows = {}
+    for model, noted in NOTED.items():
+        found = [(name, n) for name, n in (_countable(model, *item) for item in tokenizers.items()) if n]
+        rows[model] = {
+            "noted": f"{noted:,} + {ADDED}",
+            "rows": noted + ADDED,
+            "counted": ", ".join(f"{n:,} ({name})" for name, n in found) or "not at hand",
+            "agrees": ", ".join("yes" if n == noted else "no" for _, n in found) or NONE,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _countable(model: str, name: str, tokenizer: Any) -> tuple[str, int]:
+    """What the notes count of the model's vocabulary, if this is the one; it is known by what no other has. Else 0."""
+    known, size = tokenizer.get_vocab(), entries(tokenizer)
+    if model == "VL-BART" and "ĠSolidGoldMagikarp" in known:  # GPT-2's pieces; BART's have the mask besides
+        added = () if "<mask>" in known else BART_ADDS
+        return f"{name}, and {len(added)} more" if added else name, size + len(added)
+    if model == "VL-T5" and {"▁Paris", "<extra_id_0>"} <= known.keys():
+        return name, size - sum(token.startswith(("<extra_id_", "<vis_extra_id_")) for token in known)
+    return name, 0
 
 
 def _said(tokenizer: Any, *texts: str) -> str:

@@ -20,6 +20,7 @@ SMALLEST = 600  # pieces; CLIP's has 512 before the first that was learned
 ROUNDS = 5  # of counting; the fourth changes nearly nothing
 LONGEST = {"t5": 256, "bart": 256, "clip": 77}  # tokens a text; CLIP's is its authors'
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+CLIP_ENDS = ("<|startoftext|>", "<|endoftext|>")
 CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
@@ -104,15 +105,18 @@ def _clip(texts: Sequence[str], pieces: int) -> PreTrainedTokenizerFast:
 
     The vocabulary is built as its authors built it: every byte, every byte that ends a word, the merges.
     """
-    ends = ("<|startoftext|>", "<|endoftext|>")
-    merges = _clip_merges(texts, pieces)
-    merges = merges[: pieces - 2 * len(BYTES) - len(ends)]
-    entries = [*BYTES, *(f"{byte}</w>" for byte in BYTES), *map("".join, merges), *ends]
+    return clip_tokenizer(_clip_merges(texts, pieces)[: pieces - 2 * len(BYTES) - len(CLIP_ENDS)])
+
+
+def clip_tokenizer(merges: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """CLIP's tokenizer of these merges, trained or published; the bytes are numbered as its authors numbered them."""
+    entries = [*BYTES, *(f"{byte}</w>" for byte in BYTES), *map("".join, merges), *CLIP_ENDS]
     vocabulary = {entry: i for i, entry in enumerate(dict.fromkeys(entries))}
-    tokenizer = _clip_words(models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token=ends[1]))
-    first, last = ((token, vocabulary[token]) for token in ends)
+    tokenizer = _clip_words(models.BPE(vocabulary, list(merges), end_of_word_suffix="</w>", unk_token=CLIP_ENDS[1]))
+    first, last = ((token, vocabulary[token]) for token in CLIP_ENDS)
     tokenizer.post_processor = processors.RobertaProcessing(last, first, add_prefix_space=False)
-    named = {"bos_token": ends[0], "eos_token": ends[1], "pad_token": ends[1], "unk_token": ends[1]}
+    begins, ends = CLIP_ENDS
+    named = {"bos_token": begins, "eos_token": ends, "pad_token": ends, "unk_token": ends}
     return _wrapped("clip", tokenizer, named, [])
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hiddenstates.tokenizing.backends import KNOWN, cases
 
-STRANGE = "ጅቡቲ"  # Djibouti in Amharic
+STRANGE = "ሰላም"  # hello, in Amharic
 
 
 def unknown_words() -> pd.DataFrame:

@@ -32,9 +32,13 @@ def read_spellings(cities: int) -> pd.DataFrame:
     script:   as `script_of` has it
     """
     rows = dict.fromkeys(row for source in (_cldr(), _iso_codes(), _geonames(cities)) for row in source)
-    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    return with_scripts(pd.DataFrame(list(rows), columns=list(COLUMNS)))
+
+
+def with_scripts(table: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with the column script: `script_of` each name."""
     scripts = {name: script_of(name) for name in table["name"].unique()}
-    return table.assign(script=table["name"].map(scripts))
+    return table.assign(script=table["name"].map(scripts).astype(str))
 
 
 def script_of(text: str) -> str:
