@@ -12,7 +12,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, sha256
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
@@ -35,7 +35,7 @@ class Choice:
     strategy: Strategy
     fingerprint: str
     evidence: dict[str, Any]
-    whitening: Whitening | None = None
+    whitening: Whitenings | None = None
 
     def embed(self, states: PooledStates) -> Embeddings:
         """The embedding of each item. Refuses the states of another model."""
@@ -49,7 +49,7 @@ class Choice:
     def encode(self, encoder: "Encoder", inputs: "Sequence[Input]", ids: Sequence[str] | None = None) -> Embeddings:
         """The embedding of each input. Refuses another model than the choice was made for."""
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        return self.embed(encoder.pool(names, inputs, [self.strategy.pool]))
+        return self.embed(encoder.pool(names, inputs, self.strategy.poolings))
 
     def save(self, folder: Path) -> None:
         """choice.json; with a whitening, whitening.safetensors and its hash."""
@@ -66,7 +66,7 @@ class Choice:
         try:
             about = read_as(_About, (folder / "choice.json").read_bytes())
             strategy = Strategy.parse(about.strategy)
-            whitening = _load_whitening(folder, about.sha256) if strategy.whiten else None
+            whitening = _load_whitening(folder, about.sha256) if strategy.whitened else None
             return cls(strategy, about.fingerprint, about.evidence, whitening)
         except (OSError, ValueError) as error:
             raise LabError(
@@ -74,8 +74,8 @@ class Choice:
             ) from error
 
 
-def _load_whitening(folder: Path, expected: str | None) -> Whitening:
+def _load_whitening(folder: Path, expected: str | None) -> Whitenings:
     path = folder / "whitening.safetensors"
     if sha256(path) != expected:
         raise LabError(f"{path} is not the file that choice.json describes. Run the stage `strategies` again.")
-    return Whitening.load(path)
+    return Whitenings.load(path)

@@ -14,7 +14,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, write_tensors
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.families import State, StateMap
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 States = Float32[np.ndarray, "layer item d_model"]
 NORM_EPSILON = np.float32(1e-12)  # BERT's
@@ -54,7 +54,7 @@ class PooledStates:
     state_map: StateMap
     fingerprint: str
 
-    def embed(self, strategy: Strategy, whitening: Whitening | None = None) -> Embeddings:
+    def embed(self, strategy: Strategy, whitening: Whitenings | None = None) -> Embeddings:
         """The embedding that the strategy makes of each item. whitening: for one that whitens."""
         if strategy.pool not in self.values:
             raise LabError(
@@ -62,9 +62,10 @@ class PooledStates:
             )
         resolved = strategy.resolve(len(self.state_map))
         states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
-        embeddings = Embeddings(self.ids, _combined(states, resolved), resolved, self.fingerprint)
-        if resolved.whiten:
-            embeddings = _whitened(embeddings, whitening)
+        fitted = (whitening or Whitenings({})).only(resolved.whitened)
+        vectors = _combined(states, resolved, fitted)
+        fingerprint = f"{self.fingerprint}+{fitted.fingerprint}" if fitted.parts else self.fingerprint
+        embeddings = Embeddings(self.ids, vectors, resolved, fingerprint)
         return _scaled(embeddings) if resolved.normalize else embeddings
 
     def select(self, ids: Iterable[str]) -> "PooledStates":
@@ -118,23 +119,19 @@ def layer_normed(states: States) -> States:
     return centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + NORM_EPSILON)
 
 
-def _combined(states: States, strategy: Strategy) -> Float32[np.ndarray, "item width"]:
+def _combined(states: States, strategy: Strategy, whitening: Whitenings) -> Float32[np.ndarray, "item width"]:
     if strategy.layer_norm:
         states = layer_normed(states)
+    if strategy.each is not None:
+        alone = zip(strategy.states(), states, strict=True)
+        states = np.stack([whitening.of(state).apply(vectors) for state, vectors in alone])
     if strategy.weights:
         states = states * np.array(strategy.weights, dtype=np.float32)[:, None, None]
     if strategy.combine == "concat":
-        return np.concatenate(list(states), axis=1)
-    return states.mean(0) if strategy.combine == "mean" else states.sum(0)
-
-
-def _whitened(embeddings: Embeddings, whitening: Whitening | None) -> Embeddings:
-    if whitening is None:
-        raise LabError(
-            f"strategy {embeddings.strategy}: it whitens, and no whitening is given. Embed by the choice that holds it."
-        )
-    fingerprint = f"{embeddings.fingerprint}+{whitening.fingerprint}"
-    return replace(embeddings, vectors=whitening.apply(embeddings.vectors), fingerprint=fingerprint)
+        vectors = np.concatenate(list(states), axis=1)
+    else:
+        vectors = states.mean(0) if strategy.combine == "mean" else states.sum(0)
+    return vectors if strategy.whiten is None else whitening.of(strategy.scaled).apply(vectors)
 
 
 def _scaled(embeddings: Embeddings) -> Embeddings:

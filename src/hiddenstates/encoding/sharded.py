@@ -18,7 +18,7 @@ from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 MANIFEST = "manifest.json"
 
@@ -61,7 +61,7 @@ def encode_sharded(
     strategy: Strategy,
     folder: Path,
     engine: Engine = LOCAL,
-    whitening: Whitening | None = None,
+    whitening: Whitenings | None = None,
     size: int = SHARD,
 ) -> None:
     """The embedding of every passage, into a folder of shards; memory holds one shard, however large the corpus is.

@@ -19,7 +19,7 @@ from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.readers import Input, TextImage
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 SHARD = 8192
 """Items a shard. All 7 states of MiniLM under 5 poolings take 440 MB for so many, one strategy's vectors 13 MB."""
@@ -55,7 +55,7 @@ class Work:
     corpus: KnowledgeBase
     wanted: Strategy | tuple[str, ...]
     folder: Path
-    whitening: Whitening | None = None
+    whitening: Whitenings | None = None
     size: int = SHARD
 
     def starts(self) -> range:
@@ -86,7 +86,7 @@ class Work:
 
     def _made(self, encoder: Encoder, shard: Shard) -> PooledStates | Embeddings:
         reader = with_stored(encoder.reader, _images(shard.inputs))
-        pools = [self.wanted.pool] if isinstance(self.wanted, Strategy) else self.wanted
+        pools = self.wanted.poolings if isinstance(self.wanted, Strategy) else self.wanted
         states = replace(encoder, reader=reader).pool(shard.ids, shard.inputs, pools)
         return states.embed(self.wanted, self.whitening) if isinstance(self.wanted, Strategy) else states
 

@@ -1,10 +1,12 @@
 """Every strategy scored from the same pooled states: all sets of layers, summed and concatenated, every pooling.
 
+States may be put through a layer norm and be whitened, each by itself, before they are combined: then they are other
+states, and the same algebra holds.
 Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row a strategy.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates, layer_normed
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Spectrum, Whitening, Whitenings, varies
 from hiddenstates.retrieval.gram import COMBINES, Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.measures import from_ranks
 
@@ -41,20 +43,34 @@ class Sweep:
         return self.strategies.index(strategy)
 
 
-def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: Sequence[bool] = (False,)) -> Sweep:
+def sweep(
+    states: TaskStates,
+    task: Task,
+    measures: Sequence[str],
+    layer_norms: Sequence[bool] = (False,),
+    shrinkages: Sequence[float] = (),
+    training: Sequence[str] = (),
+) -> Sweep:
     """Score every strategy on the task's queries.
 
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
+    shrinkages:  besides without, whiten each state before combining, with each of these; states that do not vary
+                 over the training passages are left out of it
+    training:    ids of the passages that whitenings are fitted on (`training_passages`); none: nothing is whitened
     """
     _aligned(states, task)
     queries = states.queries.select(task.queries["id"][:])
     _finite(queries)
     _finite(states.passages)
-    parts = [
-        _part(queries.values[pool], states.passages.values[pool], task, measures, pool, layer_norm)
-        for pool, layer_norm in tqdm([(p, n) for n in layer_norms for p in queries.values], desc="sweep", leave=False)
+    fitted_on = states.passages.select(training)
+    spaces = [
+        space
+        for layer_norm in layer_norms
+        for pool in queries.values
+        for space in _spaces(pool, layer_norm, shrinkages if training else (), fitted_on)
     ]
-    return _joined(parts)
+    asked = TaskStates(states.passages, queries)
+    return _joined([_part(space, asked, task, measures) for space in tqdm(spaces, desc="sweep", leave=False)])
 
 
 def _aligned(states: TaskStates, task: Task) -> None:
@@ -79,7 +95,7 @@ def _finite(states: PooledStates) -> None:
 
 def extended(
     swept: Sweep,
-    strategies: Mapping[Strategy, Whitening | None],
+    strategies: Mapping[Strategy, Whitenings | None],
     states: TaskStates,
     task: Task,
     measures: Sequence[str],
@@ -97,7 +113,7 @@ def extended(
 
 
 def _single(
-    strategy: Strategy, whitening: Whitening | None, states: TaskStates, task: Task, measures: Sequence[str]
+    strategy: Strategy, whitening: Whitenings | None, states: TaskStates, task: Task, measures: Sequence[str]
 ) -> Sweep:
     """The sweep of one strategy: its vectors are the only layer. states: of the task's queries, in their order."""
     queries = states.queries.embed(strategy, whitening).vectors
@@ -107,18 +123,56 @@ def _single(
     return _scored(queries[None], passages[None], task, measures, [strategy], where, constant)
 
 
-def _part(
-    queries: Queries, passages: Passages, task: Task, measures: Sequence[str], pool: str, layer_norm: bool
-) -> Sweep:
-    """The sweep of one pooling."""
-    if layer_norm:
-        queries, passages = layer_normed(queries), layer_normed(passages)
-    named = list(_strategies(len(queries), pool, layer_norm))
+def _part(space: "_Space", states: TaskStates, task: Task, measures: Sequence[str]) -> Sweep:
+    """The sweep of one space. states: of the task's queries, in their order."""
+    queries, passages = space.of(states.queries), space.of(states.passages)
+    named = list(space.strategies())
     strategies = [strategy for strategy, _, _ in named]
     where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
-    still = {i for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
+    still = {space.layers[i] for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
     constant = [s for s in strategies if still.issuperset(s.layers)]
     return _scored(queries, passages, task, measures, strategies, where, constant)
+
+
+@dataclass(frozen=True)
+class _Space:
+    """All sets of these layers, prepared in one way.
+
+    template: one of its strategies, of a single state
+    steps:    of each layer, what whitens it; empty where nothing is whitened
+    """
+
+    layers: list[int]
+    template: Strategy
+    steps: list[Whitening]
+
+    def of(self, states: PooledStates) -> Queries | Passages:
+        """The states as they are combined."""
+        values = states.values[self.template.pool][self.layers]
+        if self.template.layer_norm:
+            values = layer_normed(values)
+        if not self.steps:
+            return values
+        return np.stack([step.apply(vectors) for step, vectors in zip(self.steps, values, strict=True)])
+
+    def strategies(self) -> Iterator[tuple[Strategy, int, int]]:
+        """Each strategy once, with its place in the ranks; sum and mean over layers have the same cosine."""
+        for subset in range(1, 1 << len(self.layers)):
+            layers = tuple(layer for i, layer in enumerate(self.layers) if subset >> i & 1)
+            for combine, name in enumerate(COMBINES if len(layers) > 1 else ["single"]):
+                yield replace(self.template, layers=layers, combine=name), combine, subset
+
+
+def _spaces(pool: str, layer_norm: bool, shrinkages: Sequence[float], training: PooledStates) -> Iterator[_Space]:
+    """Without whitening, then with it, in the order of the shrinkages."""
+    template = Strategy((0,), "single", pool, layer_norm=layer_norm)
+    plain = _Space(list(range(len(training.state_map))), template, [])
+    yield plain
+    known = dict(enumerate(plain.of(training))) if shrinkages else {}
+    spectra = {layer: Spectrum.of(vectors) for layer, vectors in known.items() if varies(vectors)}
+    for shrinkage in shrinkages if spectra else ():
+        steps = [spectrum.whitening(shrinkage) for spectrum in spectra.values()]
+        yield _Space(list(spectra), replace(template, each=shrinkage), steps)
 
 
 def _scored(
@@ -140,17 +194,6 @@ def _scored(
     n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
     values = {name: from_ranks(name, ranks, pairs.query, pairs.grade, n_relevant) for name in measures}
     return Sweep(strategies, _means(values, task, strategies), values, constant)
-
-
-def _strategies(n_states: int, pool: str, layer_norm: bool) -> Iterator[tuple[Strategy, int, int]]:
-    """Each strategy once, with its place in the ranks; sum and mean over layers have the same cosine."""
-    for subset in range(1, 1 << n_states):
-        layers = tuple(i for i in range(n_states) if subset >> i & 1)
-        for combine, name in enumerate(COMBINES):
-            if len(layers) > 1:
-                yield Strategy(layers, name, pool, layer_norm=layer_norm), combine, subset
-        if len(layers) == 1:
-            yield Strategy(layers, "single", pool, layer_norm=layer_norm), 0, subset
 
 
 def _pairs(task: Task) -> Pairs:
@@ -220,8 +263,8 @@ def _joined(parts: Sequence[Sweep]) -> Sweep:
     return Sweep([whole.strategies[i] for i in order], whole.means.iloc[order], values, whole.constant)
 
 
-def _simplicity(strategy: Strategy) -> tuple[int, bool]:
-    return len(strategy.layers), strategy.layer_norm
+def _simplicity(strategy: Strategy) -> tuple[int, bool, float]:
+    return len(strategy.layers), strategy.layer_norm, -1.0 if strategy.each is None else -strategy.each + 1
 
 
 def _stacked(parts: Sequence[Sweep]) -> Sweep:
