@@ -267,6 +267,5 @@ def test_a_state_that_does_not_vary_is_left_out_of_whitening() -> None:
 
 
 def test_nothing_is_whitened_without_training_passages() -> None:
-    assert sweep(states(), task(), MEASURES, (False,), SHRINKAGES, []).strategies == [
-        s for s in sweep(states(), task(), MEASURES).strategies
-    ]
+    found = sweep(states(), task(), MEASURES, (False,), SHRINKAGES, [])
+    assert found.strategies == sweep(states(), task(), MEASURES).strategies

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, sha256
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.whitening import Whitenings
 
@@ -32,7 +32,7 @@ class _About(BaseModel):
 class Choice:
     """The strategy that later stages use, for which model, and why; its whitening, if it wants one."""
 
-    strategy: Strategy
+    strategy: AnyStrategy
     fingerprint: str
     evidence: dict[str, Any]
     whitening: Whitenings | None = None
@@ -65,7 +65,7 @@ class Choice:
         """What `save` wrote. Refuses a whitening that is not the one that choice.json describes."""
         try:
             about = read_as(_About, (folder / "choice.json").read_bytes())
-            strategy = Strategy.parse(about.strategy)
+            strategy = parse(about.strategy)
             whitening = _load_whitening(folder, about.sha256) if strategy.whitened else None
             return cls(strategy, about.fingerprint, about.evidence, whitening)
         except (OSError, ValueError) as error:

@@ -12,8 +12,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.paths import resolved
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.examining import Seen, examine
 from hiddenstates.encoding.families import Part, StateMap, part_of
@@ -163,10 +163,10 @@ class Encoder:
             values = {name: value[:, [place[i] for i in inputs]] for name, value in values.items()}
         return PooledStates(list(ids), values, self.state_map, self.fingerprint)
 
-    def encode(self, inputs: Sequence[Input], strategy: Strategy, ids: Sequence[str] | None = None) -> Embeddings:
+    def encode(self, inputs: Sequence[Input], strategy: AnyStrategy, ids: Sequence[str] | None = None) -> Embeddings:
         """The embedding that the strategy makes of each input."""
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        return self.pool(names, inputs, [strategy.pool]).embed(strategy)
+        return self.pool(names, inputs, strategy.poolings).embed(strategy)
 
     def _stream(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], HiddenStates]]:
         lengths = [len(row) for row in rows]

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, write_tensors
+from hiddenstates.core.joined import AnyStrategy, Joined, terms
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.families import State, StateMap
 from hiddenstates.encoding.whitening import Whitenings
@@ -35,7 +36,7 @@ class Embeddings:
 
     ids: list[str]
     vectors: Float32[np.ndarray, "item width"]
-    strategy: Strategy
+    strategy: AnyStrategy
     fingerprint: str
 
 
@@ -54,8 +55,10 @@ class PooledStates:
     state_map: StateMap
     fingerprint: str
 
-    def embed(self, strategy: Strategy, whitening: Whitenings | None = None) -> Embeddings:
+    def embed(self, strategy: AnyStrategy, whitening: Whitenings | None = None) -> Embeddings:
         """The embedding that the strategy makes of each item. whitening: for one that whitens."""
+        if isinstance(strategy, Joined):
+            return self._joined(strategy, whitening or Whitenings({}))
         if strategy.pool not in self.values:
             raise LabError(
                 f"strategy {strategy}: only {', '.join(self.values)} were pooled. Add it to states.poolings."
@@ -64,9 +67,20 @@ class PooledStates:
         states = self.values[strategy.pool][list(resolved.layers)]  # [chosen, item, d_model]
         fitted = (whitening or Whitenings({})).only(resolved.whitened)
         vectors = _combined(states, resolved, fitted)
-        fingerprint = f"{self.fingerprint}+{fitted.fingerprint}" if fitted.parts else self.fingerprint
-        embeddings = Embeddings(self.ids, vectors, resolved, fingerprint)
+        embeddings = Embeddings(self.ids, vectors, resolved, self._made(fitted))
         return _scaled(embeddings) if resolved.normalize else embeddings
+
+    def _joined(self, strategy: Joined, whitening: Whitenings) -> Embeddings:
+        resolved = strategy.resolve(len(self.state_map))
+        parts = [
+            self.embed(part, whitening).vectors * np.float32(np.sqrt(weight))
+            for part, weight in terms(resolved).items()
+        ]
+        return Embeddings(self.ids, np.hstack(parts), resolved, self._made(whitening.only(resolved.whitened)))
+
+    def _made(self, whitening: Whitenings) -> str:
+        """What made an embedding: the model, and a whitening if there is one."""
+        return f"{self.fingerprint}+{whitening.fingerprint}" if whitening.parts else self.fingerprint
 
     def select(self, ids: Iterable[str]) -> "PooledStates":
         """The same states for these items only, in this order."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.stage import Stage
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
@@ -58,7 +58,7 @@ def pool_corpus(
 def encode_sharded(
     encoder: Encoder,
     corpus: KnowledgeBase,
-    strategy: Strategy,
+    strategy: AnyStrategy,
     folder: Path,
     engine: Engine = LOCAL,
     whitening: Whitenings | None = None,
@@ -73,7 +73,8 @@ def encode_sharded(
     folder: on a cluster, one that all nodes share
     """
     resolved = strategy.resolve(len(encoder.state_map))
-    get_pooling(strategy.pool)
+    for pool in strategy.poolings:
+        get_pooling(pool)
     paths = engine.make(encoder, Work(corpus, resolved, folder, whitening, size))
     manifest = {"strategy": str(resolved), "shards": [path.name for path in paths]}
     partial = folder / f"{MANIFEST}.partial"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import content, write_tensors
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
@@ -53,7 +53,7 @@ class Work:
     """
 
     corpus: KnowledgeBase
-    wanted: Strategy | tuple[str, ...]
+    wanted: AnyStrategy | tuple[str, ...]
     folder: Path
     whitening: Whitenings | None = None
     size: int = SHARD
@@ -86,9 +86,9 @@ class Work:
 
     def _made(self, encoder: Encoder, shard: Shard) -> PooledStates | Embeddings:
         reader = with_stored(encoder.reader, _images(shard.inputs))
-        pools = self.wanted.poolings if isinstance(self.wanted, Strategy) else self.wanted
+        pools = self.wanted if isinstance(self.wanted, tuple) else self.wanted.poolings
         states = replace(encoder, reader=reader).pool(shard.ids, shard.inputs, pools)
-        return states.embed(self.wanted, self.whitening) if isinstance(self.wanted, Strategy) else states
+        return states if isinstance(self.wanted, tuple) else states.embed(self.wanted, self.whitening)
 
     def _name(self, encoder: Encoder, ids: Sequence[str], inputs: Sequence[Input]) -> str:
         """A hash of all that the shard's content depends on, but for how the processor rounds."""
@@ -112,7 +112,7 @@ def load_embeddings(path: Path) -> Embeddings:
     said = about(path)
     with safe_open(path, framework="numpy") as file:
         vectors = file.get_tensor("vectors")
-    return Embeddings(said["ids"], vectors, Strategy.parse(said["strategy"]), said["fingerprint"])
+    return Embeddings(said["ids"], vectors, parse(said["strategy"]), said["fingerprint"])
 
 
 def about(path: Path) -> dict[str, Any]:

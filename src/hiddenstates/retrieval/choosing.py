@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.fitting import fitted
@@ -32,7 +33,7 @@ def overall(swept: Sweep, measure: str, sets: Sequence[str] | None = None) -> pd
 
 def whitened(
     scores: pd.Series, n: int, states: TaskStates, passages: Sequence[str], shrinkage: float
-) -> dict[Strategy, Whitenings]:
+) -> dict[AnyStrategy, Whitenings]:
     """The n best strategies, with a whitening fitted on these passages; none where there are no passages.
 
     scores: as `overall` gives them; shrinkage: as in `fit`
@@ -49,13 +50,13 @@ def choose(
     measure: str,
     sets: Sequence[str] | None,
     fingerprint: str,
-    whitenings: Mapping[Strategy, Whitenings] | None = None,
+    whitenings: Mapping[AnyStrategy, Whitenings] | None = None,
 ) -> Choice:
     """The strategy with the best overall score; of equals, the one with the fewest layers.
 
     whitenings: of the strategies that whiten
     """
     scores = overall(swept, measure, sets)
-    best = Strategy.parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))
+    best = parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))
     evidence = {"measure": measure, "split": "dev", "score": float(scores.max()), "strategies": len(scores)}
     return Choice(best, fingerprint, evidence, (whitenings or {}).get(best))

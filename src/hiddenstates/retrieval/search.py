@@ -3,15 +3,17 @@
 import numpy as np
 
 from hiddenstates.core.data import Task
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.index import IndexBundle, build_index
 
 
-def search(states: TaskStates, task: Task, strategy: Strategy, depth: int, whitening: Whitenings | None = None) -> Run:
+def search(
+    states: TaskStates, task: Task, strategy: AnyStrategy, depth: int, whitening: Whitenings | None = None
+) -> Run:
     """The exact search of the task's queries under a strategy; for similarity, just the judged pairs."""
     passages = states.passages.embed(strategy, whitening)
     queries = states.queries.select(task.queries["id"]).embed(strategy, whitening)

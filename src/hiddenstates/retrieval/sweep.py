@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int32
 from scipy.stats import rankdata
 from tqdm import tqdm
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy, AnySystem
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates, layer_normed
 from hiddenstates.encoding.states import TaskStates
@@ -28,18 +29,19 @@ from hiddenstates.retrieval.measures import from_ranks
 class Sweep:
     """Scores of every strategy.
 
-    strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added
+    strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added.
+                From `sweep_joined` they are joined ones, from `sweep_words` those with words beside them
     means:      one row a strategy, columns (set, measure)
     values:     by measure, for every strategy and query; empty for similarity, which has no score of a single pair
     constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
     """
 
-    strategies: list[Strategy]
+    strategies: list[AnySystem]
     means: pd.DataFrame
     values: dict[str, Float32[np.ndarray, "strategy query"]]
-    constant: list[Strategy]
+    constant: list[AnyStrategy]
 
-    def row(self, strategy: Strategy) -> int:
+    def row(self, strategy: AnySystem) -> int:
         return self.strategies.index(strategy)
 
 
@@ -58,7 +60,7 @@ def sweep(
                  over the training passages are left out of it
     training:    ids of the passages that whitenings are fitted on (`training_passages`); none: nothing is whitened
     """
-    _aligned(states, task)
+    check_order(states, task)
     queries = states.queries.select(task.queries["id"][:])
     _finite(queries)
     _finite(states.passages)
@@ -73,7 +75,7 @@ def sweep(
     return _joined([_part(space, asked, task, measures) for space in tqdm(spaces, desc="sweep", leave=False)])
 
 
-def _aligned(states: TaskStates, task: Task) -> None:
+def check_order(states: TaskStates, task: Task) -> None:
     """Qrels are read by row: in another order every score would be wrong, and nothing would say so."""
     if states.passages.ids != task.kb.ids:
         raise LabError(
@@ -95,13 +97,13 @@ def _finite(states: PooledStates) -> None:
 
 def extended(
     swept: Sweep,
-    strategies: Mapping[Strategy, Whitenings | None],
+    strategies: Mapping[AnyStrategy, Whitenings | None],
     states: TaskStates,
     task: Task,
     measures: Sequence[str],
 ) -> Sweep:
     """The sweep with further strategies at its end, each with its whitening, scored just as exactly one by one."""
-    _aligned(states, task)
+    check_order(states, task)
     known = set(swept.strategies)
     asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     added = [
@@ -113,7 +115,7 @@ def extended(
 
 
 def _single(
-    strategy: Strategy, whitening: Whitenings | None, states: TaskStates, task: Task, measures: Sequence[str]
+    strategy: AnyStrategy, whitening: Whitenings | None, states: TaskStates, task: Task, measures: Sequence[str]
 ) -> Sweep:
     """The sweep of one strategy: its vectors are the only layer. states: of the task's queries, in their order."""
     queries = states.queries.embed(strategy, whitening).vectors
@@ -127,10 +129,10 @@ def _part(space: "_Space", states: TaskStates, task: Task, measures: Sequence[st
     """The sweep of one space. states: of the task's queries, in their order."""
     queries, passages = space.of(states.queries), space.of(states.passages)
     named = list(space.strategies())
-    strategies = [strategy for strategy, _, _ in named]
+    strategies: list[AnyStrategy] = [strategy for strategy, _, _ in named]
     where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
     still = {space.layers[i] for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
-    constant = [s for s in strategies if still.issuperset(s.layers)]
+    constant: list[AnyStrategy] = [s for s in strategies if still.issuperset(s.layers)]
     return _scored(queries, passages, task, measures, strategies, where, constant)
 
 
@@ -180,23 +182,44 @@ def _scored(
     passages: Passages,
     task: Task,
     measures: Sequence[str],
-    strategies: list[Strategy],
+    strategies: Sequence[AnySystem],
     where: tuple[np.ndarray, ...],
-    constant: list[Strategy],
+    constant: Sequence[AnyStrategy],
 ) -> Sweep:
     """where: the place of each strategy in the ranks, combine and subset."""
-    pairs = _pairs(task)
+    pairs = judged_pairs(task)
     if task.measure == "similarity":
-        cosines = subset_cosines(queries, passages, pairs)[where]
-        return Sweep(strategies, _correlations(cosines, task, strategies), {}, constant)
+        return from_cosines(subset_cosines(queries, passages, pairs)[where], task, strategies, constant)
+    return by_rank(subset_ranks(queries, passages, pairs)[where], pairs, task, measures, strategies, constant)
+
+
+def by_rank(
+    ranks: Int32[np.ndarray, "strategy pair"],
+    pairs: Pairs,
+    task: Task,
+    measures: Sequence[str],
+    strategies: Sequence[AnySystem],
+    constant: Sequence[AnyStrategy],
+) -> Sweep:
+    """The sweep of strategies whose ranks of the judged pairs are known."""
     sought = np.isfinite(pairs.grade)
-    ranks, pairs = subset_ranks(queries, passages, pairs)[where][:, sought], pairs.where(sought)
+    ranks, pairs = ranks[:, sought], pairs.where(sought)
     n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
     values = {name: from_ranks(name, ranks, pairs.query, pairs.grade, n_relevant) for name in measures}
-    return Sweep(strategies, _means(values, task, strategies), values, constant)
+    return Sweep(list(strategies), _means(values, task, strategies), values, list(constant))
 
 
-def _pairs(task: Task) -> Pairs:
+def from_cosines(
+    cosines: Float64[np.ndarray, "strategy pair"],
+    task: Task,
+    strategies: Sequence[AnySystem],
+    constant: Sequence[AnyStrategy],
+) -> Sweep:
+    """The sweep of strategies whose cosines of the judged pairs are known, for similarity."""
+    return Sweep(list(strategies), _correlations(cosines, task, strategies), {}, list(constant))
+
+
+def judged_pairs(task: Task) -> Pairs:
     """What counts as found, by rows; for similarity every judged pair, whatever its grade.
 
     Where a query is a passage itself, that pair is among them too, of grade minus infinity: it is not searched.
@@ -221,7 +244,7 @@ def _pairs(task: Task) -> Pairs:
 
 
 def _means(
-    values: dict[str, Float32[np.ndarray, "strategy query"]], task: Task, strategies: list[Strategy]
+    values: dict[str, Float32[np.ndarray, "strategy query"]], task: Task, strategies: Sequence[AnySystem]
 ) -> pd.DataFrame:
     sets = np.array(task.queries["set"][:])
     columns = {(name, m): v[:, sets == name].mean(1, dtype=float) for name in task.sets for m, v in values.items()}
@@ -229,7 +252,7 @@ def _means(
 
 
 def _correlations(
-    cosines: Float64[np.ndarray, "strategy pair"], task: Task, strategies: list[Strategy]
+    cosines: Float64[np.ndarray, "strategy pair"], task: Task, strategies: Sequence[AnySystem]
 ) -> pd.DataFrame:
     columns = {}
     sets = np.array(task.queries["set"][:])
@@ -251,7 +274,7 @@ def _pearson(
     return rows @ truth / np.where(scale > 0, scale, 1.0)
 
 
-def _table(columns: dict[tuple[str, str], np.ndarray], strategies: list[Strategy]) -> pd.DataFrame:
+def _table(columns: dict[tuple[str, str], np.ndarray], strategies: Sequence[AnySystem]) -> pd.DataFrame:
     table = pd.DataFrame(columns, index=pd.Index(map(str, strategies), name="strategy"))
     return table.rename_axis(columns=("set", "measure"))
 
@@ -263,12 +286,13 @@ def _joined(parts: Sequence[Sweep]) -> Sweep:
     return Sweep([whole.strategies[i] for i in order], whole.means.iloc[order], values, whole.constant)
 
 
-def _simplicity(strategy: Strategy) -> tuple[int, bool, float]:
-    return len(strategy.layers), strategy.layer_norm, -1.0 if strategy.each is None else -strategy.each + 1
+def _simplicity(strategy: AnySystem) -> tuple[int, int, str]:
+    steps = strategy.steps if isinstance(strategy, Strategy) else ""
+    return len(strategy.layers), len(steps), steps
 
 
 def _stacked(parts: Sequence[Sweep]) -> Sweep:
     strategies = [strategy for part in parts for strategy in part.strategies]
     values = {m: np.concatenate([part.values[m] for part in parts]) for m in parts[0].values}
     means = pd.concat([part.means for part in parts])
-    return Sweep(strategies, means, values, [s for part in parts for s in part.constant])
+    return Sweep(list(strategies), means, values, [s for part in parts for s in part.constant])

@@ -11,8 +11,8 @@ import faiss
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256, whole_folder
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
 from hiddenstates.retrieval.index.stored import (
@@ -42,7 +42,7 @@ class IndexBundle:
 
     index: Any
     ids: Sequence[str]
-    strategy: Strategy
+    strategy: AnyStrategy
     fingerprint: str
     metric: Metric
     factory: str
@@ -167,7 +167,7 @@ def scales(factory: str) -> bool:
 
 
 def _read(folder: Path, about: dict[str, Any]) -> IndexBundle:
-    made = Strategy.parse(about["strategy"]), about["fingerprint"], about["metric"], about["factory"]
+    made = parse(about["strategy"]), about["fingerprint"], about["metric"], about["factory"]
     if "files" in about:
         files = [folder / name for name in about["files"]]
         return IndexBundle(open_index(files), StoredIds(folder / IDS), *made)
