@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 from tiny import pooled_states, save_tiny
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder
@@ -41,7 +42,7 @@ def test_an_impossible_strategy_is_named(tmp_path: Path) -> None:
 
 def whitened(written: str = "concat(0,2)/mean+white.5") -> Choice:
     """A choice that whitens, for the model of `pooled_states`."""
-    strategy = Strategy.parse(written)
+    strategy = parse(written)
     return Choice(strategy, "abc", {"measure": "mrr@10"}, fitted(strategy, pooled_states(40)))
 
 
@@ -87,3 +88,13 @@ def test_another_whitening_than_the_one_described_is_refused(tmp_path: Path) -> 
     (tmp_path / "whitening.safetensors").unlink()
     with pytest.raises(LabError, match=r"choice\.json: no choice can be read from it .*whitening\.safetensors"):
         Choice.load(tmp_path)
+
+
+def test_a_joined_choice_comes_back_with_the_weight_of_its_words(tmp_path: Path) -> None:
+    choice = replace(whitened("0.3*2/mean & 0.7*concat(0,2)/first+ln+each.5"), weight=0.8)
+    choice.save(tmp_path)
+    back, states = Choice.load(tmp_path), pooled_states(5, seed=1)
+    assert (back.strategy, back.weight) == (choice.strategy, 0.8)
+    assert str(back.system) == "0.8*(0.3*2/mean & 0.7*concat(0,2)/first+ln+each.5) & 0.2*bm25"
+    assert_array_equal(back.embed(states).vectors, choice.embed(states).vectors)
+    assert CHOICE.system == CHOICE.strategy

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from test_sweep import task as wordless
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Fused, parse, parse_system
-from hiddenstates.core.relevance import Run
+from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.encoding.fitting import fitted_all
-from hiddenstates.retrieval.bm25 import Words, bm25_run
+from hiddenstates.encoding.states import TaskStates
+from hiddenstates.retrieval.bm25 import Words, bm25_run, fuse
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.words import PRIOR, choose_weight, fuse, search_words, sweep_words
+from hiddenstates.retrieval.words import PRIOR, choose_weight, search_words, sweep_words
 
 STRATEGIES = [parse("2/mean"), parse("0.5*0/first+each.5 & 0.5*concat(1,2)/mean")]
 WHITENING = fitted_all(STRATEGIES, states().passages.select(TRAIN))
@@ -138,3 +140,27 @@ def test_passages_in_another_order_are_refused() -> None:
 def test_what_is_no_fused_system_is_refused(text: str) -> None:
     with pytest.raises(LabError, match=r"is not understood|is not between"):
         parse_system(text)
+
+
+def test_a_query_that_is_a_passage_neither_finds_itself_nor_sets_the_scale() -> None:
+    """Queries under passages' ids and with their texts: as if each passage were not there for its own query."""
+    plain = task()
+    ids = {q: plain.kb.ids[7 * i % 83] for i, q in enumerate(plain.queries["id"][:])}
+    texts = dict(zip(plain.kb.ids, plain.kb.passages["text"][:], strict=True))
+    queries = table([{"id": id, "set": "a", "text": texts[id]} for id in ids.values()], QUERY_COLUMNS)
+    qrels = Qrels({ids[q]: {p: g for p, g in row.items() if p != ids[q]} for q, row in plain.qrels.rows.items()})
+    asked = replace(plain, queries=queries, qrels=qrels, ignore_identical_ids=True)
+    renamed = replace(states().queries.select(ids), ids=list(ids.values()))
+    sides, words = TaskStates(states().passages, renamed), Words.of(plain.kb)
+    found = sweep_words(sides, asked, STRATEGIES[:1], words, MEASURES, None, [0.6])
+    searched = evaluate(search_words(sides, asked, Fused(STRATEGIES[0], 0.6), words, 89), qrels, MEASURES)
+    passages = sides.passages.embed(STRATEGIES[0]).vectors.astype(float)
+    rows = {}
+    for id, vector, bm25 in zip(renamed.ids, renamed.embed(STRATEGIES[0]).vectors, words.scores([texts[i] for i in renamed.ids]), strict=True):
+        others = [i for i, passage in enumerate(plain.kb.ids) if passage != id]
+        scores = fuse(passages[others] @ vector, bm25[others].astype(float), 0.6)
+        rows[id] = {plain.kb.ids[i]: score for i, score in zip(others, scores.tolist(), strict=True)}
+    expected = evaluate(Run(rows), qrels, MEASURES)
+    for measure in MEASURES:
+        assert_allclose(found.values[measure][0], expected[measure], atol=1e-6)
+        assert_allclose(searched[measure], expected[measure], atol=1e-6)

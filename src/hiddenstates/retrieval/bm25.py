@@ -72,6 +72,14 @@ class Words:
         found: Scores = (asked @ self.weights.T).toarray().astype(np.float32)
         return found
 
+    def without(self, own: Sequence[str], scores: Scores) -> Scores:
+        """The scores, 0 where a query is the passage itself. own: an id for each query, or none at all"""
+        place = {id: i for i, id in enumerate(self.ids)} if own else {}
+        for row, id in enumerate(own):
+            if id in place:
+                scores[row, place[id]] = 0.0
+        return scores
+
     def run(self, queries: Sequence[str], texts: Sequence[str], depth: int) -> Run:
         """The `depth` best passages of each query; those that share no word with it are left out."""
         rows = {}
@@ -120,6 +128,18 @@ def bm25_run(task: Task, depth: int, language: Language | None = "english") -> R
         return task.searched(partial(words.run, queries, task.queries["text"][:]), depth)
     row, found = {id: i for i, id in enumerate(words.ids)}, words.scores(task.queries["text"][:])
     return Run({q: {p: float(line[row[p]]) for p in task.qrels[q]} for q, line in zip(queries, found, strict=True)})
+
+
+def fuse(cosines: np.ndarray, bm25: np.ndarray, weight: float) -> np.ndarray:
+    """weight · cosine + (1 − weight) · BM25 / the query's best BM25, of each passage (last axis).
+
+    BM25 has no upper bound; divided by its best, it weighs alike for short queries and long ones. A query that shares
+    no word with any passage goes by the cosine alone.
+    """
+    best = bm25.max(-1, keepdims=True, initial=0.0)
+    scaled = np.divide(bm25, best, out=np.zeros(bm25.shape), where=best > 0)
+    found: np.ndarray = weight * cosines + (1 - weight) * scaled
+    return found
 
 
 def _tokens(texts: Sequence[str], language: Language | None) -> list[list[str]]:

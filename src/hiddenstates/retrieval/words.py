@@ -8,6 +8,7 @@ cosine alone. BM25 has no upper bound; divided by its best, it weighs alike for 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64, Int32
@@ -18,7 +19,7 @@ from hiddenstates.core.joined import AnyStrategy, Fused, fused
 from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
-from hiddenstates.retrieval.bm25 import Words
+from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.exact import TIE, count_judged
 from hiddenstates.retrieval.gram import Pairs
 from hiddenstates.retrieval.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
@@ -74,23 +75,20 @@ def search_words(
 ) -> Run:
     """The `depth` best passages of each query, of all passages; for similarity, just the judged pairs."""
     check_order(states, task)
+    if task.measure == "similarity":
+        whole = _searched(states, task, system, words, whitening, len(states.passages.ids))
+        return Run({query: {passage: whole[query][passage] for passage in row} for query, row in task.qrels.rows.items()})
+    return task.searched(partial(_searched, states, task, system, words, whitening), depth)
+
+
+def _searched(
+    states: TaskStates, task: Task, system: Fused, words: Words, whitening: Whitenings | None, depth: int
+) -> Run:
     rows, ids = {}, states.passages.ids
     for block in _blocks(system.strategy, states, task, words, whitening):
         for query, row in zip(block.queries, block.mixed(system.weight), strict=True):
-            if task.measure == "similarity":
-                places = [ids.index(passage) for passage in task.qrels[query]]
-            else:
-                places = np.argsort(-row, kind="stable")[:depth].tolist()
-            rows[query] = {ids[i]: float(row[i]) for i in places}
+            rows[query] = {ids[i]: float(row[i]) for i in np.argsort(-row, kind="stable")[:depth].tolist()}
     return Run(rows)
-
-
-def fuse(cosines: np.ndarray, bm25: np.ndarray, weight: float) -> np.ndarray:
-    """The score of each passage of each query. bm25: unscaled, the query's best among them; see the module."""
-    best = bm25.max(-1, keepdims=True, initial=0.0)
-    scaled = np.divide(bm25, best, out=np.zeros(bm25.shape), where=best > 0)
-    found: np.ndarray = weight * cosines + (1 - weight) * scaled
-    return found
 
 
 def choose_weight(means: Sequence[float], weights: Sequence[float], n: int) -> float:
@@ -131,7 +129,9 @@ def _blocks(
     for first in range(0, len(queries), AT_ONCE):
         some = slice(first, first + AT_ONCE)
         asked = _units(states.queries.select(queries[some]).embed(strategy, whitening).vectors)
-        yield _Block(first, queries[some], asked @ passages.T, words.scores(texts[some]).astype(np.float64))
+        own = queries[some] if task.ignore_identical_ids else []
+        bm25 = words.without(own, words.scores(texts[some])).astype(np.float64)
+        yield _Block(first, queries[some], asked @ passages.T, bm25)
 
 
 def _units(vectors: np.ndarray) -> Float64[np.ndarray, "item width"]:
