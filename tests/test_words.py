@@ -155,10 +155,10 @@ def test_a_query_that_is_a_passage_neither_finds_itself_nor_sets_the_scale() -> 
     found = sweep_words(sides, asked, STRATEGIES[:1], words, MEASURES, None, [0.6])
     searched = evaluate(search_words(sides, asked, Fused(STRATEGIES[0], 0.6), words, 89), qrels, MEASURES)
     passages = sides.passages.embed(STRATEGIES[0]).vectors.astype(float)
-    rows = {}
-    for id, vector, bm25 in zip(renamed.ids, renamed.embed(STRATEGIES[0]).vectors, words.scores([texts[i] for i in renamed.ids]), strict=True):
+    rows, told = {}, words.scores([texts[id] for id in renamed.ids]).astype(float)
+    for id, vector, bm25 in zip(renamed.ids, renamed.embed(STRATEGIES[0]).vectors, told, strict=True):
         others = [i for i, passage in enumerate(plain.kb.ids) if passage != id]
-        scores = fuse(passages[others] @ vector, bm25[others].astype(float), 0.6)
+        scores = fuse(passages[others] @ vector, bm25[others], 0.6)
         rows[id] = {plain.kb.ids[i]: score for i, score in zip(others, scores.tolist(), strict=True)}
     expected = evaluate(Run(rows), qrels, MEASURES)
     for measure in MEASURES:

@@ -100,8 +100,8 @@ class Words:
     def save(self, path: Path) -> None:
         """A safetensors file; ids, words and language in its header."""
         tensors = {part: getattr(self.weights, part) for part in ("data", "indices", "indptr")}
-        about = {"ids": self.ids, "words": list(self.vocabulary), "language": self.language}
-        about["columns"] = list(self.vocabulary.values())
+        columns = list(self.vocabulary.values())
+        about = {"ids": self.ids, "words": list(self.vocabulary), "columns": columns, "language": self.language}
         write_tensors(tensors, path, json.dumps(about))
 
     @classmethod

@@ -77,7 +77,9 @@ def search_words(
     check_order(states, task)
     if task.measure == "similarity":
         whole = _searched(states, task, system, words, whitening, len(states.passages.ids))
-        return Run({query: {passage: whole[query][passage] for passage in row} for query, row in task.qrels.rows.items()})
+        return Run(
+            {query: {passage: whole[query][passage] for passage in row} for query, row in task.qrels.rows.items()}
+        )
     return task.searched(partial(_searched, states, task, system, words, whitening), depth)
 
 
