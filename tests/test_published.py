@@ -134,7 +134,7 @@ def test_what_comes_after_the_pooling(tmp_path: Path, head: str) -> None:
 
 def test_a_head_takes_what_several_poolings_give(tmp_path: Path) -> None:
     encoder = agrees(saved(tmp_path, Pooling(WIDTH, ("cls", "max")), dense(2 * WIDTH, 8, nn.Tanh()), Normalize()))
-    assert str(encoder.baseline.strategy) == "-1/first&max+head"
+    assert str(encoder.baseline.strategy) == "-1/first,max+head"
     assert encoder.encode(TEXTS).vectors.shape == (len(TEXTS), 8)
 
 
@@ -230,7 +230,7 @@ def old_layout(folder: Path) -> Path:
 def test_a_layout_of_old(tmp_path: Path) -> None:
     folder = old_layout(saved(tmp_path, Pooling(WIDTH, ("cls", "mean")), dense(2 * WIDTH, 8, nn.Tanh())))
     encoder = agrees(folder)
-    assert (encoder.max_tokens, str(encoder.baseline.strategy)) == (9, "-1/first&mean+head")
+    assert (encoder.max_tokens, str(encoder.baseline.strategy)) == (9, "-1/first,mean+head")
 
 
 def test_the_files_of_another_layer(tmp_path: Path) -> None:

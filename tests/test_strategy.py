@@ -6,6 +6,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import COMBINES, DEFAULT, Strategy
 
 LAYERS = st.lists(st.integers(-30, 30), min_size=1, max_size=12, unique=True).map(tuple)
+SHRINKAGE = st.none() | st.floats(0, 1)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -17,11 +18,13 @@ def valid(draw: st.DrawFn) -> Strategy:
     return Strategy(
         layers,
         combine,
-        draw(st.from_regex("[a-z]+(&[a-z]+)?", fullmatch=True)),
+        draw(st.from_regex("[a-z]+(,[a-z]+)?", fullmatch=True)),
         normalize=draw(st.booleans()),
         layer_norm=draw(st.booleans()),
         head=draw(st.booleans()),
         weights=draw(weights | st.just(())) if combine == "sum" else (),
+        each=draw(SHRINKAGE),
+        whiten=draw(SHRINKAGE),
     )
 
 
@@ -48,12 +51,15 @@ def test_resolving_again_changes_nothing(layers: list[int], n_states: int) -> No
         ("sum( 1, 2 ) / eos", Strategy((1, 2), "sum", "eos")),
         ("sum(5)/mean", Strategy((5,), "single", "mean")),
         ("concat(6,0)/mean", Strategy((6, 0), "concat", "mean")),
-        ("-1/first&mean", Strategy((-1,), "single", "first&mean")),
+        ("-1/first,mean", Strategy((-1,), "single", "first,mean")),
         ("-1/eos+head", Strategy((-1,), "single", "eos", head=True)),
         ("3/max+ln+head+raw", Strategy((3,), "single", "max", normalize=False, layer_norm=True, head=True)),
         ("3/mean+ln", Strategy((3,), "single", "mean", layer_norm=True)),
         ("3/mean+ln+raw", Strategy((3,), "single", "mean", normalize=False, layer_norm=True)),
         ("sum(2*0.3,6*1)/mean", Strategy((2, 6), "sum", "mean", weights=(0.3, 1.0))),
+        ("3/mean+each.5", Strategy((3,), "single", "mean", each=0.5)),
+        ("3/mean+ln+each0+white1+raw", Strategy((3,), "single", "mean", False, True, each=0.0, whiten=1.0)),
+        ("3/mean+white", Strategy((3,), "single", "mean", whiten=0.9)),
     ],
 )
 def test_a_string_names_a_strategy(text: str, strategy: Strategy) -> None:

@@ -232,8 +232,8 @@ def _pools(module: Module | None) -> list[str]:
 
 def _strategy(weights: dict[int, float], pools: Sequence[str]) -> Strategy:
     if len(weights) == 1:
-        return Strategy(tuple(weights), "single", "&".join(pools))
-    return Strategy(tuple(weights), "sum", "&".join(pools), weights=tuple(weights.values()))
+        return Strategy(tuple(weights), "single", ",".join(pools))
+    return Strategy(tuple(weights), "sum", ",".join(pools), weights=tuple(weights.values()))
 
 
 def _measure(similarity: str | None, steps: Sequence[Step]) -> str:
