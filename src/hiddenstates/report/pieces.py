@@ -169,10 +169,10 @@ def in_words(name: str, kind: pd.Series, table: pd.DataFrame, running: str, alon
     row = table.loc[running]
     parts = [(row["one token"], "are one token"), (row["several pieces"], "are several pieces")]
     parts += [(row[other], words) for other, words in _RARER if row[other] > 0]
+    made = f"{kind['model']!s}, {int(kind['entries']):,} entries, {kind['from']!s}"
     return (
-        f"**{name}** ({kind['model']!s}, {int(kind['entries']):,} entries, {kind['from']!s}): "
-        f"of {row['names']:,.0f} names in a sentence {', '.join(f'{share:.1%} {words}' for share, words in parts)}; "
-        "alone, as the whole text, "
+        f"**{name}** ({made}): of {row['names']:,.0f} names in a sentence "
+        f"{', '.join(f'{share:.1%} {words}' for share, words in parts)}; alone, as the whole text, "
         f"{table.loc[alone, 'one token']:.1%} are one token."
     )
 
