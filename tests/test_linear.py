@@ -106,3 +106,31 @@ def megabytes_of_growth(shapes_kept: dict[str, str]) -> float:
 
 def test_memory_does_not_grow_with_the_shapes_of_batches() -> None:
     assert megabytes_of_growth({}) < 50 < megabytes_of_growth(dict.fromkeys(CACHES, "1024"))
+
+
+class ReadsDirectly(nn.Module):
+    """A model that calls one layer, and only reads the weight of another, as Mamba does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called, self.read = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        called: torch.Tensor = self.called(x)
+        return called @ self.read.weight.reshape(4, 4)
+
+
+def test_a_layer_whose_weight_is_read_directly_stays_as_it_is() -> None:
+    model, x = ReadsDirectly(), torch.randn(3, 4)
+    with torch.inference_mode():
+        expected = model(x)
+        packed = pack(model, torch.float32, lambda: model(x))
+        assert type(packed.called) is PackedLinear
+        assert type(packed.read) is nn.Linear
+        assert_allclose(packed(x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_that_a_small_batch_does_not_call_is_packed_all_the_same() -> None:
+    model, x = nn.ModuleDict({"one": nn.Linear(4, 4), "other": nn.Linear(4, 4)}), torch.randn(3, 4)
+    packed = pack(model, torch.float32, lambda: model["one"](x))
+    assert type(packed["other"]) is PackedLinear

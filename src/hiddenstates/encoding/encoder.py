@@ -16,7 +16,7 @@ from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.paths import resolved
 from hiddenstates.encoding.baseline import MEAN, Baseline
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
-from hiddenstates.encoding.examining import Seen, examine
+from hiddenstates.encoding.examining import Seen, examine, sample_run
 from hiddenstates.encoding.families import Part, StateMap, part_of
 from hiddenstates.encoding.features import own_features
 from hiddenstates.encoding.linear import pack
@@ -282,7 +282,8 @@ def encoder_of(source: Source, whole: Any, missing: Sequence[str], folder: Path)
     seen, reader = examine(folder, whole, part, reader, missing)
     published = read_published(folder)
     baseline = published.baseline(own_features(whole, part.name), bool(seen.causal))
-    packed = pack(model.to(device), getattr(torch, source.dtype))
+    model.to(device)
+    packed = pack(model, getattr(torch, source.dtype), lambda: sample_run(model, part, reader))
     return Encoder(
         source.model,
         packed,

@@ -103,6 +103,17 @@ def examine(folder: Path, whole: Any, part: Part, reader: Reader, missing: Seque
     return seen, text if isinstance(reader, TextReader) else replace(reader, text=text)
 
 
+def sample_run(model: Any, part: Part, reader: Reader) -> None:
+    """One forward pass over a small batch, wherever the model is."""
+    probe = Probe("", model, part)
+    text = getattr(reader, "text", reader)
+    images = isinstance(reader, ImageReader)
+    arguments = image_arguments(probe, reader) if images else arguments_of(text, sample_rows(text, LENGTHS))
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        hidden_states(model, {name: value.to(device) for name, value in arguments.items()}, part.output)
+
+
 def _check_missing(folder: Path, whole: Any, probe: Probe, arguments: dict[str, Any], missing: Sequence[str]) -> None:
     """Nothing to do with a state has a weight through which no gradient flows from it."""
     if not missing:

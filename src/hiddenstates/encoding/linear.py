@@ -1,6 +1,7 @@
 """Linear layers in a dtype of their own: on a CPU oneDNN's, their weights laid out for it once, not in every call."""
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -46,18 +47,47 @@ class PackedLinear(CastLinear):
         return out
 
 
-def pack(model: nn.Module, dtype: torch.dtype) -> Any:
+def pack(model: nn.Module, dtype: torch.dtype, runs: Callable[[], object] | None = None) -> Any:
     """The model itself, each `nn.Linear` in it replaced; in float32 on a GPU, or without oneDNN, it stays as it is.
+
+    runs: tries the model. A model may read the weight of a layer that it never calls, as Mamba does, which then must
+          stay as it is: those that `runs` does not call are put back where the model fails without them
 
     In bfloat16 all else (attention, residual sums, layer norms, hidden states) stays float32.
     Raises LabError for bfloat16 on a CPU that has no instructions for it.
     """
     kind = _kind(next(model.parameters()).device, dtype)
-    if kind:
-        for name, module in list(model.named_modules()):
-            if type(module) is nn.Linear:
-                model.set_submodule(name, kind(module, dtype))
+    if kind is None:
+        return model
+    layers = {name: module for name, module in model.named_modules() if type(module) is nn.Linear}
+    uncalled = _uncalled(layers, runs) if runs else {}
+    for name in list(layers):
+        model.set_submodule(name, kind(layers.pop(name), dtype))
+    if uncalled:
+        _put_back(model, uncalled, runs)
     return model
+
+
+def _uncalled(layers: Mapping[str, nn.Linear], runs: Callable[[], object]) -> dict[str, nn.Linear]:
+    """The layers that a run does not call."""
+    called = set[str]()
+    handles = [layer.register_forward_hook(lambda *_, name=name: called.add(name)) for name, layer in layers.items()]
+    try:
+        runs()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: layer for name, layer in layers.items() if name not in called}
+
+
+def _put_back(model: nn.Module, uncalled: Mapping[str, nn.Linear], runs: Callable[[], object] | None) -> None:
+    """These layers as they were, if the model does not run without them."""
+    try:
+        if runs:
+            runs()
+    except Exception:  # whatever an opaque weight trips over
+        for name, layer in uncalled.items():
+            model.set_submodule(name, layer)
 
 
 def _kind(device: torch.device, dtype: torch.dtype) -> type[CastLinear] | None:

@@ -16,9 +16,11 @@ from hiddenstates.tokenizing.faults import too_large
 SAMPLES = ("a", "0", "the", "は", "é")
 """Texts, one of which every tokenizer makes tokens of."""
 
-
 UNSAID = 512
 """Tokens that a text is cut to where neither the folder nor the tokenizer names a limit."""
+
+MOST = 8192
+"""Tokens that a text is cut to where the tokenizer names more: attention takes memory by their square."""
 
 
 def load_reader(part: Part, folder: Path, model: Any, max_tokens: int | None) -> Reader:
@@ -41,7 +43,7 @@ def load_reader(part: Part, folder: Path, model: Any, max_tokens: int | None) ->
 def _said(tokenizer: Any) -> int:
     """The longest text by the tokenizer's own file."""
     said: int = tokenizer.model_max_length
-    return UNSAID if said >= VERY_LARGE_INTEGER else said
+    return UNSAID if said >= VERY_LARGE_INTEGER else min(said, MOST)
 
 
 def special_tokens(tokenizer: Any, first_end: bool = False) -> Special:

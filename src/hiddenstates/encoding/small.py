@@ -29,7 +29,7 @@ SIZES: dict[str, int] = {
     **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads"), HEADS),
     **dict.fromkeys(("decoder_attention_heads", "decoder_num_attention_heads"), HEADS),
     **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "n_kv_heads"), HEADS // 2),
-    **dict.fromkeys(("head_dim", "d_kv", "kv_channels"), WIDTH // HEADS),
+    **dict.fromkeys(("head_dim", "d_head", "d_kv", "kv_channels"), WIDTH // HEADS),
     **dict.fromkeys(("intermediate_size", "n_inner", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim"), 48),
     **dict.fromkeys(("ffn_hidden_size", "d_inner", "decoder_intermediate_size", "moe_intermediate_size"), 48),
     **dict.fromkeys(("shared_expert_intermediate_size", "mlp_dim"), 48),

@@ -77,8 +77,7 @@ def _pieces(encoder: Encoder, sentences: Sequence[Sentence]) -> tuple[list[list[
     """Token ids of each sentence, and which word each token belongs to (None: a special token)."""
     # byte-level tokenizers tell the start of a word by the blank before it; others do not see it
     spaced = [[word if i == 0 else f" {word}" for i, word in enumerate(s.words)] for s in sentences]
-    encoded = encoder.tokenizer(spaced, is_split_into_words=True)
-    owners = [encoded.word_ids(i) for i in range(len(sentences))]
+    tokens, owners = _split(encoder, spaced)
     for sentence, words in zip(sentences, owners, strict=True):
         if len(words) > encoder.max_tokens:
             raise LabError(
@@ -86,7 +85,22 @@ def _pieces(encoder: Encoder, sentences: Sequence[Sentence]) -> tuple[list[list[
                 "Split the sentence, or raise tagging.max_tokens if the model allows."
             )
     _check_words(sentences, owners)
-    return encoded["input_ids"], owners
+    return tokens, owners
+
+
+def _split(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> tuple[list[list[int]], list[list[int | None]]]:
+    """Token ids, and whose they are. A tokenizer that does not keep count of its words gets them one by one."""
+    if encoder.tokenizer.is_fast:
+        encoded = encoder.tokenizer([list(words) for words in sentences], is_split_into_words=True)
+        return encoded["input_ids"], [encoded.word_ids(i) for i in range(len(sentences))]
+    special = encoder.text.special
+    tokens, owners = [], []
+    for words in sentences:
+        pieces = [encoder.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+        inside: list[int | None] = [i for i, ids in enumerate(pieces) for _ in ids]
+        tokens.append([*special.before, *(id for ids in pieces for id in ids), *special.after])
+        owners.append([*[None] * len(special.before), *inside, *[None] * len(special.after)])
+    return tokens, owners
 
 
 def _check_words(sentences: Sequence[Sentence], owners: Sequence[Sequence[int | None]]) -> None:
@@ -109,9 +123,7 @@ def _ends(owners: Sequence[Sequence[int | None]]) -> tuple[Int[np.ndarray, " wor
     return first, np.append(first[1:], len(keys)) - 1
 
 
-@torch.inference_mode()
 def _forward(encoder: Encoder, tokens: list[list[int]]) -> Float32[np.ndarray, "batch layer position d_model"]:
     ids = torch.tensor(tokens)
-    out = encoder.model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
-    array: np.ndarray = torch.stack(out.hidden_states, 1).float().numpy()
+    array: np.ndarray = encoder.states_of(ids, torch.ones_like(ids)).values.transpose(0, 1).float().numpy()
     return array
