@@ -52,6 +52,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 """What a configuration says of the size, where it is not said as in BERT."""
 SIZES["mt5"] = SIZES["t5"]
+SIZES["qwen3"] = TOWER | {"vocab_size": 100, "max_position_embeddings": 40, "num_key_value_heads": 2, "head_dim": 8}
 SIZES["siglip_text_model"] = TOWER | {"vocab_size": 100, "max_position_embeddings": 16, "projection_size": 24}
 SIZES["siglip_text_model"] |= {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
 SIZES["siglip_vision_model"] = SIZES["clip_vision_model"]
