@@ -74,8 +74,9 @@ def both(task: Task) -> list[tuple[list[str], list[str]]]:
 
 
 def encoded(theirs: SentenceTransformer, texts: list[str], side: Side) -> np.ndarray:
-    encode = {"query": theirs.encode_query, "passage": theirs.encode_document, "alike": theirs.encode}[side]
-    return np.asarray(encode(texts))
+    if side == "alike":
+        return np.asarray(theirs.encode(texts))
+    return np.asarray(theirs.encode_query(texts) if side == "query" else theirs.encode_document(texts))
 
 
 def cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

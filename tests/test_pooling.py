@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from tiny import STATES, random_states
+from tiny import STATES, largest, random_states
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -16,7 +18,7 @@ def item(states: HiddenStates, i: int) -> HiddenStates:
     kept = states.mask[i]
     assert states.eos is not None
     eos = states.eos[[i]] - int(kept.int().argmax())
-    return HiddenStates(states.values[:, [i]][:, :, kept], kept[kept][None], eos, STATES)
+    return HiddenStates(states.values[:, [i]][:, :, kept], kept[kept][None], eos, STATES, pooler=largest)
 
 
 def padded(states: HiddenStates, left: int, right: int) -> HiddenStates:
@@ -24,7 +26,7 @@ def padded(states: HiddenStates, left: int, right: int) -> HiddenStates:
     assert states.eos is not None
     values = torch.nn.functional.pad(states.values, (0, 0, left, right), value=-1000.0)
     mask = torch.nn.functional.pad(states.mask, (left, right), value=False)
-    return HiddenStates(values, mask, states.eos + left, STATES)
+    return HiddenStates(values, mask, states.eos + left, STATES, pooler=largest)
 
 
 def left_sided(states: HiddenStates) -> HiddenStates:
@@ -32,7 +34,9 @@ def left_sided(states: HiddenStates) -> HiddenStates:
     width = states.mask.shape[1]
     rows = [padded(item(states, i), width - length, 0) for i, length in enumerate(LENGTHS)]
     ends = torch.tensor([width - 1] * len(rows))
-    return HiddenStates(torch.cat([r.values for r in rows], 1), torch.cat([r.mask for r in rows]), ends, STATES)
+    return HiddenStates(
+        torch.cat([r.values for r in rows], 1), torch.cat([r.mask for r in rows]), ends, STATES, pooler=largest
+    )
 
 
 @every_pooling
@@ -58,12 +62,12 @@ def test_the_rest_of_the_batch_changes_nothing(function: Pooling) -> None:
     batch = random_states(LENGTHS)
     other = random_states(LENGTHS, seed=1)
     mixed = torch.cat([batch.values[:, :1], other.values[:, 1:]], 1)
-    changed = HiddenStates(mixed, batch.mask, batch.eos, STATES)
+    changed = HiddenStates(mixed, batch.mask, batch.eos, STATES, pooler=largest)
     assert torch.equal(function(changed)[:, 0], function(batch)[:, 0])
     assert not torch.equal(function(changed)[:, 1], function(batch)[:, 1])
 
 
-@pytest.mark.parametrize("name", [name for name in POOLINGS if name != "patches"])
+@pytest.mark.parametrize("name", [name for name in POOLINGS if name not in ("patches", "own")])
 def test_one_token_is_itself(name: str) -> None:
     token = random_states([1])
     assert torch.equal(POOLINGS[name](token), token.values[:, :, 0])
@@ -86,13 +90,14 @@ def test_patches_are_what_is_left_after_the_first() -> None:
         ("weightedmean", [(1 * 1 - 2 * 5 + 3 * 4) / 6, (-1 * 2 + 2 * 8 + 3 * 0) / 6]),
         ("max", [4, 8]),
         ("eos", [-5, 8]),
+        ("own", [2 * 4, 2 * 8]),
         ("patches", [(-5 + 4) / 2, (8 + 0) / 2]),
     ],
 )
 def test_by_hand(name: str, expected: list[float]) -> None:
     tokens = [[9.0, 9.0], [1.0, -2.0], [-5.0, 8.0], [4.0, 0.0], [7.0, 7.0]]  # padding at both ends
     mask = torch.tensor([[False, True, True, True, False]])
-    states = HiddenStates(torch.tensor(tokens)[None, None], mask, torch.tensor([2]), STATES)
+    states = HiddenStates(torch.tensor(tokens)[None, None], mask, torch.tensor([2]), STATES, pooler=largest)
     assert_close(POOLINGS[name](states), torch.tensor(expected, dtype=torch.float32)[None, None])
 
 
@@ -121,6 +126,11 @@ def test_eos_needs_an_end_of_text() -> None:
         POOLINGS["eos"](images)
 
 
+def test_own_needs_a_pooler() -> None:
+    with pytest.raises(LabError, match=r"pooling own: this model pools with no weights of its own\. Choose first"):
+        POOLINGS["own"](replace(random_states([2]), pooler=None))
+
+
 def test_an_unknown_pooling_is_refused() -> None:
     with pytest.raises(
         LabError,
@@ -132,5 +142,5 @@ def test_an_unknown_pooling_is_refused() -> None:
 def test_pooling_keeps_the_type_of_the_values() -> None:
     batch = random_states(LENGTHS)
     half: Tensor = batch.values.bfloat16()
-    states = HiddenStates(half, batch.mask, batch.eos, STATES)
+    states = HiddenStates(half, batch.mask, batch.eos, STATES, pooler=largest)
     assert {function(states).dtype for function in POOLINGS.values()} == {torch.bfloat16}

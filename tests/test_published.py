@@ -42,7 +42,7 @@ TEXTS = [
     "What is the capital of France?",
 ]
 WIDTH = 32
-KINDS = ["bert", "roberta", "mpnet", "t5"]
+KINDS = ["bert", "roberta", "mpnet", "t5", "gpt2", "qwen3"]
 
 
 def saved(folder: Path, *after: nn.Module, kind: str = "bert", of: Path | None = None, **settings: Any) -> Path:
@@ -289,7 +289,9 @@ def test_an_outside_class_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_says_nothing_has_a_convention(tmp_path: Path) -> None:
     encoder = load_encoder(str(save_tiny(tmp_path)))
     assert str(encoder.baseline) == "convention: the mean of the last state"
-    assert str(load_encoder(str(save_tiny(tmp_path / "t5", "t5")), part="decoder").baseline.strategy) == "-1/last"
+    causal = load_encoder(str(save_tiny(tmp_path / "gpt2", "gpt2")))
+    assert str(causal.baseline) == "convention: the last token of a causal model"
+    assert str(causal.baseline.strategy) == "-1/last"
 
 
 def test_the_default_model_says_how_it_is_pooled() -> None:

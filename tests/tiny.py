@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModel, CLIPImageProcessorPil, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, CLIPImageProcessorPil, PreTrainedTokenizerFast, SiglipImageProcessorPil
 
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
 from hiddenstates.encoding.families import State
@@ -52,6 +52,11 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 """What a configuration says of the size, where it is not said as in BERT."""
 SIZES["mt5"] = SIZES["t5"]
+SIZES["qwen3"] = TOWER | {"vocab_size": 100, "max_position_embeddings": 40, "num_key_value_heads": 2, "head_dim": 8}
+SIZES["siglip_text_model"] = TOWER | {"vocab_size": 100, "max_position_embeddings": 16, "projection_size": 24}
+SIZES["siglip_text_model"] |= {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+SIZES["siglip_vision_model"] = SIZES["clip_vision_model"]
+SIZES["siglip"] = {f"{name}_config": SIZES[f"siglip_{name}_model"] for name in ("text", "vision")}
 BOXES = {"feat_dim": 32, "n_vis_ids": 12}
 SIZES |= {"vlt5": SIZES["t5"] | BOXES | {"initializer_factor": 0.5}, "vlbart": SIZES["bart"] | BOXES}
 SIZES["clip"] = {name: SIZES[f"clip_{name}_model"] for name in ("text", "vision")}
@@ -108,11 +113,13 @@ def save_tokenizer(folder: Path, model_type: str = "bert") -> None:
 def save_tiny(folder: Path, model_type: str = "bert", **changes: Any) -> Path:
     """A tiny model and what reads its inputs, as `save_pretrained` leaves them."""
     tiny_model(model_type, **changes).save_pretrained(folder)
-    if model_type != "clip_vision_model":
+    if not model_type.endswith("_vision_model"):
         save_tokenizer(folder, model_type)
     if model_type in ("clip", "clip_vision_model"):
         side = {"height": 12, "width": 12}
         CLIPImageProcessorPil(size={"shortest_edge": 12}, crop_size=side).save_pretrained(folder)
+    if model_type in ("siglip", "siglip_vision_model"):
+        SiglipImageProcessorPil(size={"height": 12, "width": 12}).save_pretrained(folder)
     if model_type in ("vlt5", "vlbart"):
         save_tiny(folder / "vision", "clip_vision_model")
     return folder
@@ -132,7 +139,12 @@ def random_states(lengths: list[int], seed: int = 0) -> HiddenStates:
     values = torch.randn(len(STATES), len(lengths), width, 4, generator=random)
     size = torch.tensor(lengths)
     mask = torch.arange(width) < size[:, None]
-    return HiddenStates(values.where(mask[None, :, :, None], 1000.0), mask, size - 1, STATES)
+    return HiddenStates(values.where(mask[None, :, :, None], 1000.0), mask, size - 1, STATES, pooler=largest)
+
+
+def largest(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """A pooler: twice the largest value of each dimension."""
+    return 2 * values.masked_fill(~mask[:, :, None], -torch.inf).amax(1)
 
 
 def pooled_states(items: int, seed: int = 0, d_model: int = 8, fingerprint: str = "abc") -> PooledStates:

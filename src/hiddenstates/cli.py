@@ -88,6 +88,7 @@ def encode(
 
     from hiddenstates.core.strategy import Strategy
     from hiddenstates.encoding import embedding
+    from hiddenstates.encoding.prompts import Side
 
     wanted = Strategy.parse(strategy) if strategy else None
     asked: Side = "query" if side == "query" else "passage"

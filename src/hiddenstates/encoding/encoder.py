@@ -18,16 +18,16 @@ from hiddenstates.encoding.baseline import MEAN, Baseline
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.examining import Seen, examine, sample_run
 from hiddenstates.encoding.families import Part, StateMap, part_of
-from hiddenstates.encoding.features import own_features
+from hiddenstates.encoding.features import own_features, own_pooler
 from hiddenstates.encoding.linear import pack
 from hiddenstates.encoding.loading import load_reader
 from hiddenstates.encoding.models import BUNDLES, fingerprint, load_found, model_folder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.pooling import HiddenStates, get_pooling
+from hiddenstates.encoding.pooling import HiddenStates, Pooler, get_pooling
 from hiddenstates.encoding.possible import cannot, natural_poolings, notes_on
 from hiddenstates.encoding.prompts import PLAIN, Reading, Side, prompted
 from hiddenstates.encoding.published import read_published
-from hiddenstates.encoding.readers import Input, Reader, Row, TextReader, check_kinds
+from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextReader, check_kinds
 from hiddenstates.encoding.running import hidden_states, stacked
 from hiddenstates.encoding.tokenised import compacted, moved_back
 
@@ -68,6 +68,7 @@ class Encoder:
     asked:       the poolings that whoever loaded it wants; None: those that make sense for it
     baseline:    the published embedding, or a convention
     reading:     how its texts are read: the prompt of each side
+    pooler:      what the pooling `own` does; None where the model has none of its own
     """
 
     name: str
@@ -80,6 +81,7 @@ class Encoder:
     asked: tuple[str, ...] | None = None
     baseline: Baseline = MEAN
     reading: Reading = PLAIN
+    pooler: Pooler | None = None
 
     @property
     def state_map(self) -> StateMap:
@@ -110,7 +112,8 @@ class Encoder:
         """LabError for a pooling that is unknown, or that this encoder cannot do."""
         for pooling in poolings:
             get_pooling(pooling)
-            if reason := cannot(pooling, self.reader, self.seen):
+            lacks = "it pools with no weights of its own" if pooling == "own" and self.pooler is None else ""
+            if reason := lacks or cannot(pooling, self.reader, self.seen):
                 choices = ", ".join(natural_poolings(self.reader, self.seen))
                 raise LabError(f"model {self.name}: no pooling {pooling}: {reason}. Choose among {choices}.")
 
@@ -224,7 +227,7 @@ class Encoder:
             chosen = [i for i, row in enumerate(rows) if len(row) == length]
             values[:, chosen, :length] = self._run([rows[i] for i in chosen]).values
         batch = self.reader.batch(rows)
-        return _moved(HiddenStates(values, batch.mask, batch.eos, self.state_map), values.device)
+        return self._of_batch(values, batch)
 
     @torch.inference_mode()
     def _run(self, rows: Sequence[Row]) -> HiddenStates:
@@ -236,7 +239,11 @@ class Encoder:
                 f"model {self.name}: {len(values)} hidden states, where it had {len(self.state_map)} when it was "
                 "loaded. Choose another model: its states cannot be told apart by number."
             )
-        return _moved(HiddenStates(values, batch.mask, batch.eos, self.state_map), values.device)
+        return self._of_batch(values, batch)
+
+    def _of_batch(self, values: Tensor, batch: Batch) -> HiddenStates:
+        states = HiddenStates(values, batch.mask, batch.eos, self.state_map, pooler=self.pooler)
+        return _moved(states, values.device)
 
 
 def load_encoder(
@@ -293,6 +300,7 @@ def encoder_of(source: Source, whole: Any, missing: Sequence[str], folder: Path)
         fingerprint(folder, part.name, *source.settings),
         _found(source, folder),
         baseline=baseline,
+        pooler=own_pooler(model, whole.config.model_type),
         reading=published.reading.asked(source.query, source.passage, source.pool_prompt),
     )
 

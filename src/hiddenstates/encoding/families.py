@@ -52,14 +52,17 @@ class Family:
     reads:     another reader than the arguments of the part's forward tell
     boxes:     what makes state 0 of boxes, which stand after the text; and its norm
     first_end: whether the model pools the first end of text, though a text may name that token itself
+    filled:    whether it was trained on texts filled up with padding, which it reads
     """
 
     reads: Reads | None = None
     boxes: State | None = None
     first_end: bool = False
+    filled: bool = False
 
 
 CLIP = Family(first_end=True)
+SIGLIP = Family(first_end=True, filled=True)
 BOXES = State("encoder.visual_embedding")
 FAMILIES: dict[tuple[str, str], Family] = {
     # T5 and BART over text and boxes (Cho et al. 2021), the boxes after the text.
@@ -67,6 +70,8 @@ FAMILIES: dict[tuple[str, str], Family] = {
     ("vlbart", "encoder"): Family("text and boxes", replace(BOXES, norm="encoder.visual_embedding.layer_norm")),
     # CLIP pools the first end of text, or the largest id (Radford et al. 2021), and so do those built like it.
     **{(kind, "text"): CLIP for kind in ("clip", "clip_text_model", "clipseg", "clipseg_text_model", "metaclip_2")},
+    # SigLIP's texts are 64 tokens long, padding and all, and it pools the last one (Zhai et al. 2023).
+    **{(kind, "text"): SIGLIP for kind in ("siglip", "siglip_text_model", "siglip2", "siglip2_text_model")},
     **{(kind, "text"): CLIP for kind in ("groupvit", "owlvit", "owlv2", "xclip")},
 }
 """By model type (`config.model_type`) and part."""

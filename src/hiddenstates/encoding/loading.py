@@ -34,7 +34,7 @@ def load_reader(part: Part, folder: Path, model: Any, max_tokens: int | None) ->
     _check_table(folder, tokenizer, model)
     start = _start(folder, model.config) if part.reads == "text, shifted" else None
     longest = max_tokens or read_published(folder).reading.max_tokens or _said(tokenizer)
-    text = TextReader(tokenizer, longest, special_tokens(tokenizer, part.left.first_end), start)
+    text = TextReader(tokenizer, longest, special_tokens(tokenizer, part.left.first_end), start, part.left.filled)
     if part.reads == "text and boxes":
         return TextImageReader(text, load_boxes(folder / "vision", model.config.feat_dim))
     return text

@@ -23,6 +23,7 @@ class HiddenStates:
     eos:       position of the token that ends each text, -1 where a text has none; None for inputs without text
     state_map: what made each layer
     skipped:   how many tokens of each text stand before the first that the mask shows: those of a prompt
+    pooler:    what the model's own class pools one state with, given the mask; None where it has none
     """
 
     values: Float[Tensor, "layer batch position d_model"]
@@ -30,6 +31,7 @@ class HiddenStates:
     eos: Int[Tensor, " batch"] | None
     state_map: StateMap
     skipped: int = 0
+    pooler: "Pooler | None" = None
 
     def without_start(self, tokens: int) -> "HiddenStates":
         """The same, of each text the first so many tokens out of sight of every pooling."""
@@ -40,6 +42,9 @@ class HiddenStates:
             raise LabError(f"prompt: its {tokens} tokens leave none of a text. Shorten it, or raise max_tokens.")
         return replace(self, mask=mask, skipped=self.skipped + tokens)
 
+
+Pooler = Callable[[Tensor, Tensor], Tensor]
+"""[batch, position, d_model] and [batch, position] to [batch, d_model]"""
 
 Pooled = Float[Tensor, "layer batch d_model"]
 Pooling = Callable[[HiddenStates], Pooled]
@@ -129,6 +134,15 @@ def patches(states: HiddenStates) -> Pooled:
             "so nothing but the first. Choose first or mean."
         )
     return mean(replace(states, mask=rest))
+
+
+@pooling
+@torch.no_grad()
+def own(states: HiddenStates) -> Pooled:
+    """What the model pools with weights of its own: SigLIP's probe attends to the patches (Zhai et al. 2023)."""
+    if states.pooler is None:
+        raise LabError("pooling own: this model pools with no weights of its own. Choose first, mean or max.")
+    return torch.stack([states.pooler(layer, states.mask) for layer in states.values])
 
 
 def _at(values: Float[Tensor, "layer batch position d_model"], position: Int[Tensor, " batch"]) -> Pooled:

@@ -114,12 +114,14 @@ class TextReader:
     max_tokens: a longer text is cut there
     special:    the tokens around a text
     start_id:   the token that a decoder reads first; None for an encoder
+    filled:     whether a text is filled up to `max_tokens` with padding that is read, too
     """
 
     tokenizer: Any
     max_tokens: int
     special: Special = Special()
     start_id: int | None = None
+    filled: bool = False
     kinds: ClassVar[tuple[type, ...]] = (str,)
 
     def inputs(self, texts: Sequence[str], images: Sequence[Path | None]) -> Sequence[Input | None]:
@@ -135,7 +137,10 @@ class TextReader:
         """Token ids of each text, special tokens included, cut to `max_tokens`."""
         if not texts:
             return []
-        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        padding = "max_length" if self.filled else False
+        ids: list[list[int]] = self.tokenizer(
+            list(texts), truncation=True, max_length=self.max_tokens, padding=padding
+        )["input_ids"]
         return ids
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
