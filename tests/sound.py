@@ -25,8 +25,8 @@ from hiddenstates.corpora import load_task
 from hiddenstates.corpora.tagged import read_tagged
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.whitening import fit
 from hiddenstates.multimodal.authors import load_authors
 from hiddenstates.multimodal.configuration import VLT5Config
 from hiddenstates.retrieval.index import IndexBundle, build_index
@@ -153,8 +153,7 @@ def _trec(folder: Path) -> None:
 
 def _choice(folder: Path) -> None:
     states = pooled_states(30)
-    whitening = fit(states.embed(Strategy.parse("-1/mean+raw")).vectors, shrinkage=0.5)
-    Choice(WHITE, states.fingerprint, {}, whitening).save(folder)
+    Choice(WHITE, states.fingerprint, {}, fitted(WHITE, states)).save(folder)
 
 
 def _checkpoint(folder: Path) -> None:

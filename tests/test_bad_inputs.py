@@ -70,6 +70,9 @@ class Harm:
         return pytest.fail, ("the code in a checkpoint was run",)
 
 
+OBLONG = {"w mean": np.ones(8), "w matrix": np.ones((8, 3))}
+
+
 def other_whitening(**arrays: np.ndarray) -> Spoil:
     """Another whitening, as if choice.json described it."""
     write: Spoil = lambda folder: save_file(arrays, folder / "whitening.safetensors")  # noqa: E731
@@ -226,8 +229,8 @@ CASES: list[tuple[str, str, Spoil, str]] = [
     ("choice", "whitening gone", gone("whitening.safetensors"), r"whitening\.safetensors"),
     ("choice", "another whitening", cut("whitening.safetensors"), r"whitening\.safetensors is not the file"),
     ("choice", "hash gone", keys("choice.json", "sha256"), r"whitening\.safetensors is not the file"),
-    ("choice", "no mean", other_whitening(matrix=np.eye(8, dtype="f")), r"no whitening .*'mean'"),
-    ("choice", "no square", other_whitening(mean=np.ones(8), matrix=np.ones((8, 3))), r"no whitening .*\(8, 3\)"),
+    ("choice", "no mean", other_whitening(**{"w matrix": np.eye(8)}), r"no whitening .*'w mean'"),
+    ("choice", "no square", other_whitening(**OBLONG), r"no whitening .*\(8, 3\)"),
     ("index", "manifest gone", gone("index.json"), r"no index can be read .*index\.json"),
     ("index", "manifest cut", cut("index.json"), r"input.*Build the index again"),
     ("index", "manifest a list", text("index.json", "[]"), r"no index can be read from it"),

@@ -2,11 +2,13 @@ from dataclasses import replace
 from math import log
 from pathlib import Path
 
+import bm25s
+import numpy as np
 import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.retrieval.bm25 import bm25_run
+from hiddenstates.retrieval.bm25 import Words, bm25_run
 
 PASSAGES = {"p0": "capital bern", "p1": "capital paris paris", "p2": "river nile", "p3": "river", "p4": ""}
 QUERIES = {"q0": "Paris!", "q1": "nothing known", "q2": "the capital of bern", "q3": ""}
@@ -49,3 +51,32 @@ def test_a_query_that_is_a_passage_does_not_find_itself() -> None:
     asked = replace(task(), queries=queries, qrels=Qrels({"p0": {"p1": 1.0}}))
     assert list(bm25_run(asked, 1)["p0"]) == ["p0"]
     assert list(bm25_run(replace(asked, ignore_identical_ids=True), 1)["p0"]) == ["p1"]
+
+
+def test_endings_are_cut_off_in_english_and_stay_where_no_language_is_named() -> None:
+    rows = [{"id": "a", "text": "walking rivers"}, {"id": "b", "text": "the river"}]
+    kb = KnowledgeBase(table(rows, PASSAGE_COLUMNS), Path(), "r")
+    stemmed, plain = Words.of(kb).scores(["river", "the"]), Words.of(kb, None).scores(["river", "the"])
+    assert (stemmed > 0).tolist() == [[True, True], [False, False]]
+    assert (plain > 0).tolist() == [[False, True], [False, True]]
+
+
+def test_a_word_that_is_asked_twice_counts_twice() -> None:
+    words = Words.of(task().kb)
+    once, twice = words.scores(["paris", "paris paris"])
+    np.testing.assert_allclose(twice, 2 * once)
+
+
+def test_scores_are_those_of_bm25s() -> None:
+    words, texts = Words.of(task().kb, None), ["capital of paris", "river river nile", "unknown"]
+    retriever = bm25s.BM25()
+    retriever.index(bm25s.tokenize(list(PASSAGES.values()), stopwords=[], show_progress=False), show_progress=False)
+    asked = bm25s.tokenize(texts, stopwords=[], show_progress=False)
+    found, scores = retriever.retrieve(asked, k=len(PASSAGES), show_progress=False)
+    for ours, places, values in zip(words.scores(texts), found, scores, strict=True):
+        np.testing.assert_allclose(ours[places], values, rtol=1e-6)
+
+
+def test_passages_without_a_word_score_nothing() -> None:
+    kb = KnowledgeBase(table([{"id": "a", "text": ""}], PASSAGE_COLUMNS), Path(), "r")
+    assert Words.of(kb).scores(["paris"]).tolist() == [[0.0]]

@@ -8,10 +8,11 @@ from numpy.testing import assert_array_equal
 from tiny import pooled_states, save_tiny
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.whitening import fit
+from hiddenstates.encoding.fitting import fitted
 
 CHOICE = Choice(Strategy.parse("concat(3..6)/max"), "abc", {"measure": "mrr@10", "split": "dev", "score": 0.5})
 
@@ -39,26 +40,30 @@ def test_an_impossible_strategy_is_named(tmp_path: Path) -> None:
         Choice.load(tmp_path)
 
 
-def whitened() -> Choice:
+def whitened(written: str = "concat(0,2)/mean+white.5") -> Choice:
     """A choice that whitens, for the model of `pooled_states`."""
-    plain, states = Strategy.parse("concat(0,2)/mean"), pooled_states(40)
-    whitening = fit(states.embed(plain.unscaled).vectors, shrinkage=0.5)
-    return Choice(replace(plain, whiten=True), "abc", {"measure": "mrr@10"}, whitening)
+    strategy = parse(written)
+    return Choice(strategy, "abc", {"measure": "mrr@10"}, fitted(strategy, pooled_states(40)))
 
 
-def test_a_choice_comes_back_with_its_whitening(tmp_path: Path) -> None:
-    whitened().save(tmp_path)
+@pytest.mark.parametrize(
+    "written", ["concat(0,2)/mean+white.5", "concat(0,2)/mean+ln+each.5", "-1/first+each1+white.2"]
+)
+def test_a_choice_comes_back_with_its_whitening(tmp_path: Path, written: str) -> None:
+    whitened(written).save(tmp_path)
     back, states = Choice.load(tmp_path), pooled_states(5, seed=1)
-    assert_array_equal(back.embed(states).vectors, whitened().embed(states).vectors)
-    assert str(back.strategy) == "concat(0,2)/mean+white"
+    assert_array_equal(back.embed(states).vectors, whitened(written).embed(states).vectors)
+    assert str(back.strategy) == written
     assert (back.fingerprint, back.evidence) == ("abc", {"measure": "mrr@10"})
 
 
 def test_a_choice_embeds_by_its_strategy_and_its_whitening() -> None:
     states = pooled_states(5, seed=1)
-    embedded = whitened().embed(states)
-    assert embedded.fingerprint == f"abc+{whitened().whitening.fingerprint}"  # type: ignore[union-attr]
-    expected = whitened().whitening.apply(states.embed(Strategy.parse("concat(0,2)/mean+raw")).vectors)  # type: ignore[union-attr]
+    embedded, whitening = whitened().embed(states), whitened().whitening
+    assert whitening is not None
+    assert embedded.fingerprint == f"abc+{whitening.fingerprint}"
+    combined = states.embed(Strategy.parse("concat(0,2)/mean+raw")).vectors
+    expected = whitening.of(whitened().strategy).apply(combined)
     np.testing.assert_allclose(
         embedded.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5, atol=1e-6
     )
@@ -77,9 +82,19 @@ def test_a_choice_encodes_texts_as_it_embeds_their_states(tmp_path: Path) -> Non
 
 def test_another_whitening_than_the_one_described_is_refused(tmp_path: Path) -> None:
     whitened().save(tmp_path)
-    fit(pooled_states(9).values["mean"][0]).save(tmp_path / "whitening.safetensors")
+    fitted(whitened().strategy, pooled_states(9)).save(tmp_path / "whitening.safetensors")
     with pytest.raises(LabError, match=r"whitening\.safetensors is not the file that choice\.json describes\. Run"):
         Choice.load(tmp_path)
     (tmp_path / "whitening.safetensors").unlink()
     with pytest.raises(LabError, match=r"choice\.json: no choice can be read from it .*whitening\.safetensors"):
         Choice.load(tmp_path)
+
+
+def test_a_joined_choice_comes_back_with_the_weight_of_its_words(tmp_path: Path) -> None:
+    choice = replace(whitened("0.3*2/mean & 0.7*concat(0,2)/first+ln+each.5"), weight=0.8)
+    choice.save(tmp_path)
+    back, states = Choice.load(tmp_path), pooled_states(5, seed=1)
+    assert (back.strategy, back.weight) == (choice.strategy, 0.8)
+    assert str(back.system) == "0.8*(0.3*2/mean & 0.7*concat(0,2)/first+ln+each.5) & 0.2*bm25"
+    assert_array_equal(back.embed(states).vectors, choice.embed(states).vectors)
+    assert CHOICE.system == CHOICE.strategy

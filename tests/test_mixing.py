@@ -9,9 +9,10 @@ from tiny import STATES
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening, fit
+from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval import mixing
 from hiddenstates.retrieval.choosing import choose, overall, whitened
 from hiddenstates.retrieval.measures import correlate, evaluate
@@ -120,13 +121,11 @@ def swept() -> Sweep:
     return sweep(states(), task(), MEASURES)
 
 
-def added() -> dict[Strategy, Whitening | None]:
+def added() -> dict[Strategy, Whitenings | None]:
     plain = Strategy.parse("concat(0,2)/mean+ln")
     mixed = Strategy.parse("sum(0*0.25,1*0.75)/first")
-    whitenings = {
-        replace(s, whiten=True): fit(states().passages.embed(s.unscaled).vectors, 0.5) for s in (plain, mixed)
-    }
-    return {mixed: None, **whitenings}
+    whitening = [replace(s, whiten=0.5) for s in (plain, mixed)]
+    return {mixed: None, **{s: fitted(s, states().passages) for s in whitening}}
 
 
 def test_added_strategies_score_as_an_exact_search_does(swept: Sweep) -> None:
@@ -164,7 +163,7 @@ def test_what_is_known_is_not_added_again_and_constant_is_named(swept: Sweep) ->
 def test_the_best_are_whitened_and_can_be_chosen(swept: Sweep) -> None:
     scores = overall(swept, "mrr@10")
     whitenings = whitened(scores, 2, states(), [f"p{i}" for i in range(30)], 0.5)
-    assert [str(s) for s in whitenings] == [f"{name}+white" for name in scores.nlargest(2).index]
+    assert [str(s) for s in whitenings] == [f"{name}+white.5" for name in scores.nlargest(2).index]
     whole = extended(swept, whitenings, states(), task(), MEASURES)
     whole.means.loc[str(next(iter(whitenings)))] = 2.0
     choice = choose(whole, "mrr@10", None, "abc", whitenings)

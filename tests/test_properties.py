@@ -30,7 +30,8 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 ROWS = st.dictionaries(IDS, st.dictionaries(IDS, NUMBERS, min_size=1, max_size=4), max_size=4)
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | NUMBERS | st.text(), lambda j: st.lists(j, max_size=3))
 SEEDS = st.integers(0, 2**32 - 1)
-FLAGS = {"normalize": st.booleans(), "layer_norm": st.booleans(), "whiten": st.booleans()}
+SHRINKAGE = st.none() | st.floats(0, 1)
+FLAGS = {"normalize": st.booleans(), "layer_norm": st.booleans(), "each": SHRINKAGE, "whiten": SHRINKAGE}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_pooled_states_come_back_to_the_bit(
 @given(strategy=strategies(), fingerprint=st.text(), evidence=st.dictionaries(st.text(), JSON, max_size=3))
 @bounded
 def test_choices_come_back(folder: Path, strategy: Strategy, fingerprint: str, evidence: dict[str, object]) -> None:
-    choice = Choice(replace(strategy, whiten=False), fingerprint, evidence)
+    choice = Choice(replace(strategy, each=None, whiten=None), fingerprint, evidence)
     choice.save(folder)
     assert Choice.load(folder) == choice
 

@@ -10,8 +10,8 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.stage import Stage
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder, load_encoder
+from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.sharded import encode_sharded, iter_embeddings, pool_corpus, progress_folder
-from hiddenstates.encoding.whitening import fit
 
 TEXTS = ["bern", "paris is red", "the river", "rome", "the flag of italy"]
 STRATEGY = Strategy.parse("concat(0,-1)/max+ln")
@@ -39,8 +39,8 @@ def test_embeddings_come_shard_by_shard_in_the_corpus_s_order(tiny: Encoder, kb:
 
 def test_they_may_be_whitened(tiny: Encoder, kb: KnowledgeBase, tmp_path: Path) -> None:
     states = tiny.pool(kb.ids, kb.texts(), ["mean"])
-    whitening = fit(states.embed(Strategy.parse("-1/mean+raw")).vectors, shrinkage=0.5)
-    strategy = Strategy.parse("-1/mean+white")
+    strategy = Strategy.parse("-1/mean+white.5")
+    whitening = fitted(strategy, states)
     encode_sharded(tiny, kb, strategy, tmp_path / "e", whitening=whitening)
     (found,), wanted = iter_embeddings(tmp_path / "e"), states.embed(strategy, whitening)
     assert found.fingerprint == wanted.fingerprint

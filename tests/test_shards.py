@@ -13,7 +13,7 @@ from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.engines import LOCAL
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.shards import Work, load_embeddings, save_embeddings
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitening, Whitenings
 
 TEXTS = ["bern", "paris is red", "the river", "rome", "the flag of italy"]
 
@@ -61,7 +61,7 @@ def test_a_shard_s_name_changes_with_what_is_in_it_alone(work: Work, tiny: Encod
     assert names(replace(work, folder=tmp_path / "elsewhere"), tiny) == before
     changed = replace(work, corpus=corpus(tmp_path, [*TEXTS[:2], "the city", *TEXTS[3:]]))
     assert [a == b for a, b in zip(names(changed, tiny), before, strict=True)] == [True, False, True]
-    whitening = Whitening(np.zeros(32, np.float32), np.eye(32, dtype=np.float32))
+    whitening = Whitenings({"-1/mean+white.5": Whitening(np.zeros(32, np.float32), np.eye(32, dtype=np.float32))})
     for other in (replace(work, wanted=("mean",)), replace(work, whitening=whitening)):
         assert set(names(other, tiny)).isdisjoint(before)
     assert set(names(work, load_encoder(model, max_tokens=4))).isdisjoint(before)

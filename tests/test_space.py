@@ -56,14 +56,21 @@ def test_shrinking_by_hand() -> None:
 
 
 def test_the_best_of_each_kind_by_hand() -> None:
-    names = ["1/mean", "2/mean", "sum(0*0.1,2*0.9)/mean", "2/mean+white", "1/mean+white", "sum(0*0.1,2*0.9)/mean+white"]
+    names = [
+        "1/mean",
+        "2/mean",
+        "sum(0*0.1,2*0.9)/mean",
+        "2/mean+white.9",
+        "1/mean+white.9",
+        "sum(0*0.1,2*0.9)/mean+white.9",
+    ]
     points = pd.DataFrame({"dev": [0.5, 0.25, 0.25, 0.5, 0.75, 1.0], "test": [0.5, 1, 0.25, 1, 0.75, 0]}, index=names)
     found = kinds(points.rename_axis("strategy"))
     assert {str(row.Index): tuple(row[1:]) for row in found.itertuples()} == {
         "neither": (2, "1/mean", 0.5, 0.5, 0, 0),
         "learned weights": (1, "sum(0*0.1,2*0.9)/mean", 0.25, 0.25, -0.25, -0.25),
-        "whitening": (2, "1/mean+white", 0.75, 0.75, 0.25, 0.25),
-        "learned weights and whitening": (1, "sum(0*0.1,2*0.9)/mean+white", 1, 0, 0.5, -0.5),
+        "whitening": (2, "1/mean+white.9", 0.75, 0.75, 0.25, 0.25),
+        "learned weights and whitening": (1, "sum(0*0.1,2*0.9)/mean+white.9", 1, 0, 0.5, -0.5),
     }
     assert list(found.columns[-2:]) == ["gain on dev", "gain on test"]
 

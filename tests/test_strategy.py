@@ -6,6 +6,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import COMBINES, DEFAULT, Strategy
 
 LAYERS = st.lists(st.integers(-30, 30), min_size=1, max_size=12, unique=True).map(tuple)
+SHRINKAGE = st.none() | st.floats(0, 1)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -22,6 +23,8 @@ def valid(draw: st.DrawFn) -> Strategy:
         layer_norm=draw(st.booleans()),
         head=draw(st.booleans()),
         weights=draw(weights | st.just(())) if combine == "sum" else (),
+        each=draw(SHRINKAGE),
+        whiten=draw(SHRINKAGE),
     )
 
 
@@ -54,6 +57,9 @@ def test_resolving_again_changes_nothing(layers: list[int], n_states: int) -> No
         ("3/mean+ln", Strategy((3,), "single", "mean", layer_norm=True)),
         ("3/mean+ln+raw", Strategy((3,), "single", "mean", normalize=False, layer_norm=True)),
         ("sum(2*0.3,6*1)/mean", Strategy((2, 6), "sum", "mean", weights=(0.3, 1.0))),
+        ("3/mean+each.5", Strategy((3,), "single", "mean", each=0.5)),
+        ("3/mean+ln+each0+white1+raw", Strategy((3,), "single", "mean", False, True, each=0.0, whiten=1.0)),
+        ("3/mean+white", Strategy((3,), "single", "mean", whiten=0.9)),
     ],
 )
 def test_a_string_names_a_strategy(text: str, strategy: Strategy) -> None:

@@ -12,6 +12,7 @@ from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.baseline import Baseline
 from hiddenstates.encoding.head import Normalize
+from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.measures import correlate, evaluate
@@ -214,3 +215,69 @@ def test_queries_without_states_are_named() -> None:
 def test_row_finds_a_strategy(swept: Sweep) -> None:
     strategy = Strategy.parse("concat(0,2)/first+ln")
     assert swept.means.index[swept.row(strategy)] == str(strategy)
+
+
+TRAIN = [f"p{i}" for i in range(5, 60)]
+SHRINKAGES = [0.5, 0.9]
+
+
+@pytest.fixture(scope="module")
+def whitened() -> Sweep:
+    return sweep(states(), task(), MEASURES, (False, True), SHRINKAGES, TRAIN)
+
+
+def test_whitened_states_are_further_strategies(swept: Sweep, whitened: Sweep) -> None:
+    assert len(set(whitened.strategies)) == len(whitened.strategies) == 3 * len(swept.strategies)
+    plain = [i for i, strategy in enumerate(whitened.strategies) if strategy.each is None]
+    assert [whitened.strategies[i] for i in plain] == swept.strategies
+    for measure in MEASURES:
+        assert_array_equal(whitened.values[measure][plain], swept.values[measure])
+    assert {"0/first+each.5", "concat(0,2)/mean+ln+each.9"} < set(whitened.means.index)
+
+
+def test_every_whitened_value_is_that_of_the_embedding_in_float64(whitened: Sweep) -> None:
+    """By another way: each embedding made by `embed`, of whitenings fitted anew, scored by brute force."""
+    train, asked = states().passages.select(TRAIN), task().queries["id"][:]
+    for strategy in whitened.strategies:
+        if strategy.each is None:
+            continue
+        whitening = fitted(strategy, train)
+        queries, passages = (
+            side.embed(strategy.unscaled, whitening).vectors.astype(np.float64)
+            for side in (states().queries.select(asked), states().passages)
+        )
+        scores = queries @ (passages / np.linalg.norm(passages, axis=1, keepdims=True)).T
+        run = Run(
+            {
+                q: dict(zip(states().passages.ids, row, strict=True))
+                for q, row in zip(asked, scores.tolist(), strict=True)
+            }
+        )
+        expected = evaluate(run, task().qrels, MEASURES)
+        for measure in MEASURES:
+            found = whitened.values[measure][whitened.row(strategy)]
+            assert_allclose(found, expected[measure], atol=1e-6, err_msg=f"{strategy} {measure}")
+
+
+def test_whitened_pairs_correlate_as_their_embeddings(whitened: Sweep) -> None:
+    pairs = task("similarity")
+    found = sweep(states(), pairs, MEASURES, (True,), [0.5], TRAIN)
+    strategy = Strategy.parse("concat(0,2)/mean+ln+each.5")
+    run = search(states(), pairs, strategy, 1, fitted(strategy, states().passages.select(TRAIN)))
+    expected = correlate(run.select(pairs.select(set="a").qrels), pairs.select(set="a").qrels)
+    assert_allclose(found.means.loc[str(strategy), "a"]["pearson"], expected["pearson"], atol=1e-5)
+
+
+def test_a_state_that_does_not_vary_is_left_out_of_whitening() -> None:
+    still = states()
+    for side in (still.passages, still.queries):
+        side.values["first"][0] = 1.5
+    found = sweep(still, task(), MEASURES, (False,), [0.5], TRAIN)
+    names = [str(s) for s in found.strategies if s.each is not None and s.pool == "first"]
+    assert names == ["1/first+each.5", "2/first+each.5", "sum(1,2)/first+each.5", "concat(1,2)/first+each.5"]
+    assert [str(s) for s in found.constant] == ["0/first"]
+
+
+def test_nothing_is_whitened_without_training_passages() -> None:
+    found = sweep(states(), task(), MEASURES, (False,), SHRINKAGES, [])
+    assert found.strategies == sweep(states(), task(), MEASURES).strategies

@@ -10,16 +10,19 @@ from typing import Self
 from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
+WHITE = 0.9  # the shrinkage of a bare `+white`
+_SHRINKAGE = r"\d*\.?\d+(?:e-\d+)?"
 _FORM = re.compile(
     r"(?:(?P<single>-?\d{1,3})|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+(?:&[a-z]+)*)"
-    r"(?P<ln>\+ln)?(?P<head>\+head)?(?P<white>\+white)?(?P<raw>\+raw)?"
+    rf"(?P<ln>\+ln)?(?:\+each(?P<each>{_SHRINKAGE}))?(?P<head>\+head)?"
+    rf"(?P<white>\+white(?P<shrinkage>{_SHRINKAGE})?)?(?P<raw>\+raw)?"
 )  # three digits: no model has a thousand layers, and a range of a billion would fill the memory
 _RANGE = re.compile(r"(-?\d{1,3})(?:\.\.(-?\d{1,3})|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 _EXAMPLES = (
     "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
     "/first&mean pools in both ways, side by side; +ln puts each state through a layer norm before combining, "
-    "+head applies the model's own modules after pooling, +white whitens what comes out, "
-    "+raw leaves the length as it is"
+    "+each.5 whitens each state with shrinkage .5, +head applies the model's own modules after pooling, "
+    "+white.9 whitens what comes out with shrinkage .9, +raw leaves the length as it is"
 )
 
 
@@ -36,10 +39,13 @@ class Strategy:
     normalize:  scale to length 1, so that the inner product is the cosine
     layer_norm: put each pooled state through a layer norm (Ba et al. 2016, no gain, no bias) before combining
     weights:    of the layers of a sum, a scalar mix (Peters et al. 2018); none: all 1
-    whiten:     whiten the combined vector before it is scaled (Su et al. 2021); which numbers that takes, a
-                `hiddenstates.encoding.whitening.Whitening` holds
+    whiten:     whiten the combined vector before it is scaled (Su et al. 2021), with this shrinkage
     head:       apply the model's own modules after pooling to the combined vector, a
                 `hiddenstates.encoding.head.Head`, before it is whitened or scaled
+    each:       whiten each pooled state before combining, after its layer norm, with this shrinkage between 0 and 1
+
+    Shrinkage is that of `hiddenstates.encoding.whitening.fit`; None does not whiten. What a whitening was fitted to,
+    `hiddenstates.encoding.whitening.Whitenings` holds.
     """
 
     layers: tuple[int, ...]
@@ -48,8 +54,9 @@ class Strategy:
     normalize: bool = True
     layer_norm: bool = False
     weights: tuple[float, ...] = ()
-    whiten: bool = False
+    whiten: float | None = None
     head: bool = False
+    each: float | None = None
 
     def __post_init__(self) -> None:
         if self.combine not in COMBINES:
@@ -62,12 +69,19 @@ class Strategy:
             raise LabError(f"strategy: {len(self.weights)} weights for {self.combine} of {len(self.layers)} layers.")
         if not all(map(isfinite, self.weights)):
             raise LabError(f"strategy: the weights {self.weights} are not all finite. Write smaller ones.")
+        if not all(shrinkage is None or 0 <= shrinkage <= 1 for shrinkage in (self.each, self.whiten)):
+            raise LabError(f"strategy {self}: a shrinkage is a number between 0 and 1. Write +each.5, say.")
 
     def __str__(self) -> str:
         layers = _weighted(self.layers, self.weights) if self.weights else _join(self.layers)
         head = layers if self.combine == "single" else f"{self.combine}({layers})"
-        steps = "+ln" * self.layer_norm + "+head" * self.head + "+white" * self.whiten + "+raw" * (not self.normalize)
-        return f"{head}/{self.pool}{steps}"
+        return f"{head}/{self.pool}{self.steps}{'+raw' * (not self.normalize)}"
+
+    @property
+    def steps(self) -> str:
+        """What is done to its states and to what they combine to, `+ln+each.5` say."""
+        whitened = _step("+each", self.each), _step("+white", self.whiten)
+        return "+ln" * self.layer_norm + whitened[0] + "+head" * self.head + whitened[1]
 
     @property
     def pools(self) -> list[str]:
@@ -87,9 +101,26 @@ class Strategy:
             raise LabError(f"strategy {text!r} is not understood. {_EXAMPLES}.")
         layers, weights = _split(found["single"] or found["layers"], text)
         combine = "single" if found["single"] or len(layers) == 1 else found["combine"]
-        steps = {"normalize": not found["raw"], "layer_norm": bool(found["ln"]), "whiten": bool(found["white"])}
-        steps["head"] = bool(found["head"])
-        return cls(layers, combine, found["pool"], weights=weights, **steps)
+        each = float(found["each"]) if found["each"] else None
+        whiten = float(found["shrinkage"] or WHITE) if found["white"] else None
+        steps = {"normalize": not found["raw"], "layer_norm": bool(found["ln"]), "head": bool(found["head"])}
+        return cls(layers, combine, found["pool"], weights=weights, each=each, whiten=whiten, **steps)
+
+    @property
+    def scaled(self) -> Self:
+        """The same strategy, its vectors scaled to length 1."""
+        return replace(self, normalize=True)
+
+    def states(self) -> list[Self]:
+        """Each of its states alone, with what is done to it before the states are weighted and combined."""
+        one = replace(self, layers=self.layers[:1], combine="single", weights=(), whiten=None, head=False)
+        return [replace(one.scaled, layers=(layer,)) for layer in self.layers]
+
+    @property
+    def whitened(self) -> "list[Strategy]":
+        """What its steps whiten, each as a strategy: its states alone, or the combined ones; empty where none does."""
+        combined = [] if self.whiten is None else [self.scaled]
+        return combined if self.each is None else [*self.states(), *combined]
 
     def resolve(self, n_states: int) -> Self:
         """The same strategy with layers counted from 0, ascending, for a model of `n_states` hidden states."""
@@ -122,6 +153,12 @@ def _split(layers: str, whole: str) -> tuple[tuple[int, ...], tuple[float, ...]]
         found += range(first, last + 1)
         weights += [float(ends["weight"])] if ends["weight"] else []
     return tuple(found), tuple(weights)
+
+
+def _step(name: str, shrinkage: float | None) -> str:
+    """.5 as `+each.5`, 0 as `+each0`."""
+    digits = "" if shrinkage is None else repr(float(shrinkage)).removesuffix(".0")
+    return name + (digits.removeprefix("0") or "0") if digits else ""
 
 
 def _weighted(layers: Iterable[int], weights: Iterable[float]) -> str:

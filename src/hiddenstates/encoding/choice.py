@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, sha256
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.joined import AnyStrategy, AnySystem, fused, parse
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
@@ -27,16 +27,26 @@ class _About(BaseModel):
     fingerprint: str
     evidence: dict[str, Any]
     sha256: str | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The strategy that later stages use, for which model, and why; its whitening, if it wants one."""
+    """The strategy that later stages use, for which model, and why; its whitening, if it wants one.
 
-    strategy: Strategy
+    weight: of its cosine beside BM25; 1: without words
+    """
+
+    strategy: AnyStrategy
     fingerprint: str
     evidence: dict[str, Any]
-    whitening: Whitening | None = None
+    whitening: Whitenings | None = None
+    weight: float = 1.0
+
+    @property
+    def system(self) -> AnySystem:
+        """The strategy, and the words where they weigh anything: what is searched with."""
+        return fused(self.strategy, self.weight)
 
     def embed(self, states: PooledStates) -> Embeddings:
         """The embedding of each item. Refuses the states of another model."""
@@ -60,8 +70,9 @@ class Choice:
     def save(self, folder: Path) -> None:
         """choice.json; with a whitening, whitening.safetensors and its hash."""
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"strategy": str(self.strategy), "fingerprint": self.fingerprint, "evidence": self.evidence}
-        if self.whitening:
+        about = {"strategy": str(self.strategy), "weight": self.weight, "fingerprint": self.fingerprint}
+        about["evidence"] = self.evidence
+        if self.whitening and self.whitening.parts:
             self.whitening.save(folder / "whitening.safetensors")
             about["sha256"] = sha256(folder / "whitening.safetensors")
         (folder / "choice.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -71,17 +82,17 @@ class Choice:
         """What `save` wrote. Refuses a whitening that is not the one that choice.json describes."""
         try:
             about = read_as(_About, (folder / "choice.json").read_bytes())
-            strategy = Strategy.parse(about.strategy)
-            whitening = _load_whitening(folder, about.sha256) if strategy.whiten else None
-            return cls(strategy, about.fingerprint, about.evidence, whitening)
+            strategy = parse(about.strategy)
+            whitening = _load_whitening(folder, about.sha256) if strategy.whitened else None
+            return cls(strategy, about.fingerprint, about.evidence, whitening, about.weight)
         except (OSError, ValueError) as error:
             raise LabError(
                 f"{folder / 'choice.json'}: no choice can be read from it ({error}). Run the stage `strategies` again."
             ) from error
 
 
-def _load_whitening(folder: Path, expected: str | None) -> Whitening:
+def _load_whitening(folder: Path, expected: str | None) -> Whitenings:
     path = folder / "whitening.safetensors"
     if sha256(path) != expected:
         raise LabError(f"{path} is not the file that choice.json describes. Run the stage `strategies` again.")
-    return Whitening.load(path)
+    return Whitenings.load(path)

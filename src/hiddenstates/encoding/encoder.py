@@ -12,8 +12,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.paths import resolved
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.baseline import MEAN, Baseline
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.examining import Seen, examine
@@ -190,13 +190,13 @@ class Encoder:
     def encode(
         self,
         inputs: Sequence[Input],
-        strategy: Strategy | None = None,
+        strategy: AnyStrategy | None = None,
         ids: Sequence[str] | None = None,
         side: Side = "passage",
     ) -> Embeddings:
         """The embedding that the strategy makes of each input; None is the published one, or a convention."""
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        wanted = strategy or self.baseline.strategy
+        wanted: AnyStrategy = strategy or self.baseline.strategy
         return self.pool(names, inputs, wanted.pools, side).embed(wanted)
 
     def _skipped(self, prompt: str) -> int:

@@ -12,10 +12,11 @@ from safetensors import SafetensorError, safe_open
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, write_tensors
+from hiddenstates.core.joined import AnyStrategy, Joined, terms
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.baseline import MEAN, PREFIX, Baseline, BaselineAbout
 from hiddenstates.encoding.families import State, StateMap
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 States = Float32[np.ndarray, "layer item d_model"]
 NORM_EPSILON = np.float32(1e-12)  # BERT's
@@ -37,7 +38,7 @@ class Embeddings:
 
     ids: list[str]
     vectors: Float32[np.ndarray, "item width"]
-    strategy: Strategy
+    strategy: AnyStrategy
     fingerprint: str
 
 
@@ -58,20 +59,35 @@ class PooledStates:
     fingerprint: str
     baseline: Baseline = MEAN
 
-    def embed(self, strategy: Strategy, whitening: Whitening | None = None) -> Embeddings:
+    def embed(self, strategy: AnyStrategy, whitening: Whitenings | None = None) -> Embeddings:
         """The embedding that the strategy makes of each item. whitening: for one that whitens."""
+        if isinstance(strategy, Joined):
+            return self._joined(strategy, whitening or Whitenings({}))
         self._check_makes(strategy)
         resolved = strategy.resolve(len(self.state_map))
+        fitted = (whitening or Whitenings({})).only(resolved.whitened)
         parts = [self.values[pool][list(resolved.layers)] for pool in resolved.pools]  # each [chosen, item, d_model]
-        vectors = _combined(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2), resolved)
+        vectors = _combined(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2), resolved, fitted)
         if resolved.head:
             vectors = self.baseline.head.apply(vectors)
-        embeddings = Embeddings(self.ids, vectors, resolved, self.fingerprint)
-        if resolved.whiten:
-            embeddings = _whitened(embeddings, whitening)
+        if resolved.whiten is not None:
+            vectors = fitted.of(resolved.scaled).apply(vectors)
+        embeddings = Embeddings(self.ids, vectors, resolved, self._made(fitted))
         return _scaled(embeddings) if resolved.normalize else embeddings
 
-    def has_pooled(self, strategy: Strategy) -> bool:
+    def _joined(self, strategy: Joined, whitening: Whitenings) -> Embeddings:
+        resolved = strategy.resolve(len(self.state_map))
+        parts = [
+            self.embed(part, whitening).vectors * np.float32(np.sqrt(weight))
+            for part, weight in terms(resolved).items()
+        ]
+        return Embeddings(self.ids, np.hstack(parts), resolved, self._made(whitening.only(resolved.whitened)))
+
+    def _made(self, whitening: Whitenings) -> str:
+        """What made an embedding: the model, and a whitening if there is one."""
+        return f"{self.fingerprint}+{whitening.fingerprint}" if whitening.parts else self.fingerprint
+
+    def has_pooled(self, strategy: AnyStrategy) -> bool:
         """Whether every pooling of the strategy is here."""
         return self.values.keys() >= set(strategy.pools)
 
@@ -137,23 +153,17 @@ def layer_normed(states: States) -> States:
     return centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + NORM_EPSILON)
 
 
-def _combined(states: States, strategy: Strategy) -> Float32[np.ndarray, "item width"]:
+def _combined(states: States, strategy: Strategy, whitening: Whitenings) -> Float32[np.ndarray, "item width"]:
     if strategy.layer_norm:
         states = layer_normed(states)
+    if strategy.each is not None:
+        alone = zip(strategy.states(), states, strict=True)
+        states = np.stack([whitening.of(state).apply(vectors) for state, vectors in alone])
     if strategy.weights:
         states = states * np.array(strategy.weights, dtype=np.float32)[:, None, None]
     if strategy.combine == "concat":
         return np.concatenate(list(states), axis=1)
     return states.mean(0) if strategy.combine == "mean" else states.sum(0)
-
-
-def _whitened(embeddings: Embeddings, whitening: Whitening | None) -> Embeddings:
-    if whitening is None:
-        raise LabError(
-            f"strategy {embeddings.strategy}: it whitens, and no whitening is given. Embed by the choice that holds it."
-        )
-    fingerprint = f"{embeddings.fingerprint}+{whitening.fingerprint}"
-    return replace(embeddings, vectors=whitening.apply(embeddings.vectors), fingerprint=fingerprint)
 
 
 def _scaled(embeddings: Embeddings) -> Embeddings:

@@ -11,15 +11,15 @@ import numpy as np
 
 from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.stage import Stage
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.prompts import Side, sides
 from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 MANIFEST = "manifest.json"
 
@@ -64,10 +64,10 @@ def pool_corpus(
 def encode_sharded(
     encoder: Encoder,
     corpus: KnowledgeBase,
-    strategy: Strategy,
+    strategy: AnyStrategy,
     folder: Path,
     engine: Engine = LOCAL,
-    whitening: Whitening | None = None,
+    whitening: Whitenings | None = None,
     size: int = SHARD,
 ) -> None:
     """The embedding of every passage, into a folder of shards; memory holds one shard, however large the corpus is.

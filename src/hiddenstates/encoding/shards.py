@@ -14,13 +14,13 @@ from safetensors import SafetensorError, safe_open
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import content, write_tensors
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.prompts import Side
 from hiddenstates.encoding.readers import Input, TextImage
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 
 SHARD = 8192
 """Items a shard. All 7 states of MiniLM under 5 poolings take 440 MB for so many, one strategy's vectors 13 MB."""
@@ -55,9 +55,9 @@ class Work:
     """
 
     corpus: KnowledgeBase
-    wanted: Strategy | tuple[str, ...]
+    wanted: AnyStrategy | tuple[str, ...]
     folder: Path
-    whitening: Whitening | None = None
+    whitening: Whitenings | None = None
     size: int = SHARD
     side: Side = "passage"
 
@@ -89,9 +89,9 @@ class Work:
 
     def _made(self, encoder: Encoder, shard: Shard) -> PooledStates | Embeddings:
         reader = with_stored(encoder.reader, _images(shard.inputs))
-        pools = self.wanted.pools if isinstance(self.wanted, Strategy) else self.wanted
+        pools = self.wanted if isinstance(self.wanted, tuple) else self.wanted.pools
         states = replace(encoder, reader=reader).pool(shard.ids, shard.inputs, pools, self.side)
-        return states.embed(self.wanted, self.whitening) if isinstance(self.wanted, Strategy) else states
+        return states if isinstance(self.wanted, tuple) else states.embed(self.wanted, self.whitening)
 
     def _name(self, encoder: Encoder, ids: Sequence[str], inputs: Sequence[Input]) -> str:
         """A hash of all that the shard's content depends on, but for how the processor rounds."""
@@ -116,7 +116,7 @@ def load_embeddings(path: Path) -> Embeddings:
     said = about(path)
     with safe_open(path, framework="numpy") as file:
         vectors = file.get_tensor("vectors")
-    return Embeddings(said["ids"], vectors, Strategy.parse(said["strategy"]), said["fingerprint"])
+    return Embeddings(said["ids"], vectors, parse(said["strategy"]), said["fingerprint"])
 
 
 def about(path: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """`Whitening`: no direction of a space wider than another. Fitted on training passages only."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from safetensors.numpy import load_file
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import write_tensors
+from hiddenstates.core.strategy import Strategy
 
 Vectors = Float32[np.ndarray, "item width"]
 NOTHING = 1e-10  # of the largest variance: a direction with less holds rounding errors
+CONSTANT = 1e-12  # of the mean square: vectors that vary less differ by float32's rounding alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,31 +33,97 @@ class Whitening:
             raise LabError(
                 f"whitening: fitted on {len(self.mean)} dimensions, the vectors have {vectors.shape[1]}. Fit it again."
             )
-        whitened: Vectors = (vectors - self.mean) @ self.matrix
-        return whitened
+        # in float64, so that a vector comes out the same alone as among others
+        wide = vectors.astype(np.float64) - self.mean
+        return (wide @ self.matrix.astype(np.float64)).astype(np.float32)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """12 hex digits that change when any number does."""
         return hashlib.sha256(self.mean.tobytes() + self.matrix.tobytes()).hexdigest()[:12]
 
+
+@dataclass(frozen=True, eq=False)
+class Whitenings:
+    """All that the whitening steps of a strategy were fitted to. Made by `hiddenstates.encoding.fitting.fitted`.
+
+    parts: by what was whitened, as a strategy: a state alone (`5/max+ln+each.5`), or the combined ones
+           (`concat(0,6)/mean+white.9`)
+    """
+
+    parts: Mapping[str, Whitening]
+
+    def of(self, step: Strategy) -> Whitening:
+        """The one of this step, which is one of a strategy's `whitened`."""
+        if str(step) not in self.parts:
+            raise LabError(
+                f"strategy {step}: it whitens, and no whitening is given. Embed by the choice that holds it."
+            )
+        return self.parts[str(step)]
+
+    def only(self, steps: Iterable[Strategy]) -> "Whitenings":
+        """Those of these steps. LabError where one is missing."""
+        return Whitenings({str(step): self.of(step) for step in steps})
+
+    def __or__(self, other: "Whitenings") -> "Whitenings":
+        return Whitenings({**self.parts, **other.parts})
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits that change when any number or name does."""
+        told = "".join(f"{name} {part.fingerprint}\n" for name, part in sorted(self.parts.items()))
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
     def save(self, path: Path) -> None:
         """A safetensors file."""
-        write_tensors({"mean": self.mean, "matrix": self.matrix}, path)
+        tensors = {f"{name} {kind}": getattr(w, kind) for name, w in self.parts.items() for kind in ("mean", "matrix")}
+        write_tensors(tensors, path)
 
     @classmethod
-    def load(cls, path: Path) -> "Whitening":
+    def load(cls, path: Path) -> "Whitenings":
         """What `save` wrote."""
         try:
             tensors = load_file(path)
-            mean, matrix = tensors["mean"], tensors["matrix"]
-            if mean.ndim != 1 or matrix.shape != 2 * mean.shape:
-                raise ValueError(f"a mean of {mean.shape} and a matrix of {matrix.shape}")
-            return cls(mean.astype(np.float32), matrix.astype(np.float32))
+            names = dict.fromkeys(key.rpartition(" ")[0] for key in tensors)
+            return cls({name: _whitening(tensors[f"{name} mean"], tensors[f"{name} matrix"]) for name in names})
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise LabError(
                 f"{path}: no whitening can be read from it ({error}). Run the stage `strategies` again."
             ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """What a whitening of any shrinkage needs to know of some vectors.
+
+    average: of the variances over all dimensions; variances, directions: those that are not nothing
+    """
+
+    mean: Float64[np.ndarray, " width"]
+    average: float
+    variances: Float64[np.ndarray, " rank"]
+    directions: Float64[np.ndarray, "rank width"]
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> "Spectrum":
+        if not varies(vectors):
+            raise LabError(
+                f"whitening: {len(vectors)} vector(s) that do not differ say nothing. Fit it on more passages."
+            )
+        wide = np.ascontiguousarray(vectors, dtype=np.float64)  # however a selection left them in memory
+        mean = wide.mean(0)
+        variances, directions = _spectrum(wide - mean)
+        return cls(mean, float(variances.sum() / len(mean)), variances, directions)
+
+    def whitening(self, shrinkage: float) -> Whitening:
+        """As by `fit`."""
+        width, rank = len(self.mean), len(self.variances)
+        if shrinkage == 0 and rank < width:
+            raise LabError(f"whitening: the vectors fill {rank} of {width} dimensions. Take a shrinkage above 0.")
+        inside = 1 / np.sqrt((1 - shrinkage) * self.variances + shrinkage * self.average)
+        outside = 1 / np.sqrt(shrinkage * self.average) if shrinkage else 0.0  # where no vector differs
+        matrix = (self.directions.T * (inside - outside)) @ self.directions + outside * np.eye(width)
+        return Whitening(self.mean.astype(np.float32), matrix.astype(np.float32))
 
 
 def fit(vectors: Vectors, shrinkage: float = 0.0) -> Whitening:
@@ -64,21 +134,13 @@ def fit(vectors: Vectors, shrinkage: float = 0.0) -> Whitening:
     shrinkage: how far the covariance is drawn to that of a ball of the same total variance (Ledoit & Wolf 2004);
                0 whitens fully, 1 only takes the mean away
     """
-    mean = vectors.mean(0, dtype=np.float64)
-    variances, directions = _spectrum(vectors - mean)
-    width = len(mean)
-    average = variances.sum() / width
-    if not average > 0:
-        raise LabError(f"whitening: {len(vectors)} vector(s) that do not differ say nothing. Fit it on more passages.")
-    if shrinkage == 0 and len(variances) < width:
-        raise LabError(
-            f"whitening: {len(vectors)} vectors fill {len(variances)} of {width} dimensions. "
-            "Set strategies.shrinkage above 0."
-        )
-    inside = 1 / np.sqrt((1 - shrinkage) * variances + shrinkage * average)
-    outside = 1 / np.sqrt(shrinkage * average) if shrinkage else 0.0  # the directions in which no vector differs
-    matrix = (directions.T * (inside - outside)) @ directions + outside * np.eye(width)
-    return Whitening(mean.astype(np.float32), matrix.astype(np.float32))
+    return Spectrum.of(vectors).whitening(shrinkage)
+
+
+def varies(vectors: Vectors) -> bool:
+    """Do these vectors differ by more than rounding?"""
+    spread = vectors.var(0, dtype=np.float64).sum() if len(vectors) else 0.0
+    return bool(spread > CONSTANT * np.square(vectors, dtype=np.float64).sum() / max(len(vectors), 1))
 
 
 def training_passages(task: Task) -> list[str]:
@@ -91,6 +153,12 @@ def training_passages(task: Task) -> list[str]:
     entities, foreign = entities.difference(*(e for e, _ in held)), set().union(*(j for _, j in held))
     rows = zip(task.kb.ids, task.kb.passages["entity"][:], strict=True)
     return [i for i, entity in rows if (entity in entities if entity else i in judged) and i not in foreign]
+
+
+def _whitening(mean: np.ndarray, matrix: np.ndarray) -> Whitening:
+    if mean.ndim != 1 or matrix.shape != 2 * mean.shape:
+        raise ValueError(f"a mean of {mean.shape} and a matrix of {matrix.shape}")
+    return Whitening(mean.astype(np.float32), matrix.astype(np.float32))
 
 
 def _touched(part: Task) -> tuple[set[str], set[str]]:

@@ -35,7 +35,7 @@ PLAIN = "neither"
 
 def kind(strategy: Strategy) -> str:
     """What it has beyond a set of layers: learned weights, whitening, both or neither."""
-    return " and ".join(["learned weights"] * bool(strategy.weights) + ["whitening"] * strategy.whiten) or PLAIN
+    return " and ".join(["learned weights"] * bool(strategy.weights) + ["whitening"] * bool(strategy.whitened)) or PLAIN
 
 
 def kinds(points: pd.DataFrame) -> pd.DataFrame:

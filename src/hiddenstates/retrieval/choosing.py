@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening, fit
+from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.sweep import Sweep
 
 
@@ -31,7 +33,7 @@ def overall(swept: Sweep, measure: str, sets: Sequence[str] | None = None) -> pd
 
 def whitened(
     scores: pd.Series, n: int, states: TaskStates, passages: Sequence[str], shrinkage: float
-) -> dict[Strategy, Whitening]:
+) -> dict[AnyStrategy, Whitenings]:
     """The n best strategies, with a whitening fitted on these passages; none where there are no passages.
 
     scores: as `overall` gives them; shrinkage: as in `fit`
@@ -39,8 +41,8 @@ def whitened(
     if not passages:
         return {}
     fitted_on = states.passages.select(passages)
-    best = [Strategy.parse(str(name)) for name in scores.nlargest(n).index]
-    return {replace(s, whiten=True): fit(fitted_on.embed(s.unscaled).vectors, shrinkage) for s in best}
+    best = [replace(Strategy.parse(str(name)), whiten=shrinkage) for name in scores.nlargest(n).index]
+    return {strategy: fitted(strategy, fitted_on) for strategy in best}
 
 
 def choose(
@@ -48,13 +50,13 @@ def choose(
     measure: str,
     sets: Sequence[str] | None,
     fingerprint: str,
-    whitenings: Mapping[Strategy, Whitening] | None = None,
+    whitenings: Mapping[AnyStrategy, Whitenings] | None = None,
 ) -> Choice:
     """The strategy with the best overall score; of equals, the one with the fewest layers.
 
     whitenings: of the strategies that whiten
     """
     scores = overall(swept, measure, sets)
-    best = Strategy.parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))
+    best = parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))
     evidence = {"measure": measure, "split": "dev", "score": float(scores.max()), "strategies": len(scores)}
     return Choice(best, fingerprint, evidence, (whitenings or {}).get(best))

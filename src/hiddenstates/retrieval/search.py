@@ -1,17 +1,21 @@
 """Exact search of a task's queries under a strategy."""
 
+from functools import partial
+
 import numpy as np
 
 from hiddenstates.core.data import Task
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.index import IndexBundle, build_index
 
 
-def search(states: TaskStates, task: Task, strategy: Strategy, depth: int, whitening: Whitening | None = None) -> Run:
+def search(
+    states: TaskStates, task: Task, strategy: AnyStrategy, depth: int, whitening: Whitenings | None = None
+) -> Run:
     """The exact search of the task's queries under a strategy; for similarity, just the judged pairs."""
     passages = states.passages.embed(strategy, whitening)
     queries = states.queries.select(task.queries["id"]).embed(strategy, whitening)
@@ -32,8 +36,14 @@ def _judged(passages: Embeddings, queries: Embeddings, task: Task) -> Run:
 
 
 def search_index(bundle: IndexBundle, queries: Embeddings, task: Task, depth: int) -> Run:
-    """The index's search of the task's queries; for similarity, its scores of just the judged pairs."""
+    """The index's search of the task's queries; for similarity, its scores of just the judged pairs.
+
+    Where the bundle has words, the queries' texts ask, too.
+    """
+    told = dict(zip(task.queries["id"][:], task.queries["text"][:], strict=True))
+    texts = [told[query] for query in queries.ids] if bundle.words else None
     if task.measure == "retrieval":
-        return task.searched(lambda depth: bundle.search(queries, depth), depth)
-    found = bundle.search(queries, len(bundle.ids))
+        ask = partial(bundle.search, queries, texts=texts, ignore_identical_ids=task.ignore_identical_ids)
+        return task.searched(ask, depth)
+    found = bundle.search(queries, len(bundle.ids), texts)
     return Run({query: {name: found[query][name] for name in task.qrels[query]} for query in queries.ids})

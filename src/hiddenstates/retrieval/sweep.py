@@ -1,23 +1,26 @@
 """Every strategy scored from the same pooled states: all sets of layers, summed and concatenated, every pooling.
 
+States may be put through a layer norm and be whitened, each by itself, before they are combined: then they are other
+states, and the same algebra holds.
 Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row a strategy.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int32
 from scipy.stats import rankdata
 from tqdm import tqdm
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy, AnySystem
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates, layer_normed
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Spectrum, Whitening, Whitenings, varies
 from hiddenstates.retrieval.gram import COMBINES, Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.measures import from_ranks
 
@@ -26,39 +29,55 @@ from hiddenstates.retrieval.measures import from_ranks
 class Sweep:
     """Scores of every strategy.
 
-    strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added
+    strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added.
+                From `sweep_joined` they are joined ones, from `sweep_words` those with words beside them
     means:      one row a strategy, columns (set, measure)
     values:     by measure, for every strategy and query; empty for similarity, which has no score of a single pair
     constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
     """
 
-    strategies: list[Strategy]
+    strategies: list[AnySystem]
     means: pd.DataFrame
     values: dict[str, Float32[np.ndarray, "strategy query"]]
-    constant: list[Strategy]
+    constant: list[AnyStrategy]
 
-    def row(self, strategy: Strategy) -> int:
+    def row(self, strategy: AnySystem) -> int:
         return self.strategies.index(strategy)
 
 
-def sweep(states: TaskStates, task: Task, measures: Sequence[str], layer_norms: Sequence[bool] = (False,)) -> Sweep:
+def sweep(
+    states: TaskStates,
+    task: Task,
+    measures: Sequence[str],
+    layer_norms: Sequence[bool] = (False,),
+    shrinkages: Sequence[float] = (),
+    training: Sequence[str] = (),
+) -> Sweep:
     """Score every strategy on the task's queries, and the default, should no set of layers under one pooling be it.
 
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
+    shrinkages:  besides without, whiten each state before combining, with each of these; states that do not vary
+                 over the training passages are left out of it
+    training:    ids of the passages that whitenings are fitted on (`training_passages`); none: nothing is whitened
     """
-    _aligned(states, task)
+    check_order(states, task)
     queries = states.queries.select(task.queries["id"][:])
     _finite(queries)
     _finite(states.passages)
-    parts = [
-        _part(queries.values[pool], states.passages.values[pool], task, measures, pool, layer_norm)
-        for pool, layer_norm in tqdm([(p, n) for n in layer_norms for p in queries.values], desc="sweep", leave=False)
+    fitted_on = states.passages.select(training)
+    spaces = [
+        space
+        for layer_norm in layer_norms
+        for pool in queries.values
+        for space in _spaces(pool, layer_norm, shrinkages if training else (), fitted_on)
     ]
+    asked = TaskStates(states.passages, queries)
+    parts = [_part(space, asked, task, measures) for space in tqdm(spaces, desc="sweep", leave=False)]
     baseline = {states.default: None} if queries.has_pooled(states.default) else {}
     return extended(_joined(parts), baseline, states, task, measures)
 
 
-def _aligned(states: TaskStates, task: Task) -> None:
+def check_order(states: TaskStates, task: Task) -> None:
     """Qrels are read by row: in another order every score would be wrong, and nothing would say so."""
     if states.passages.ids != task.kb.ids:
         raise LabError(
@@ -80,13 +99,13 @@ def _finite(states: PooledStates) -> None:
 
 def extended(
     swept: Sweep,
-    strategies: Mapping[Strategy, Whitening | None],
+    strategies: Mapping[AnyStrategy, Whitenings | None],
     states: TaskStates,
     task: Task,
     measures: Sequence[str],
 ) -> Sweep:
     """The sweep with further strategies at its end, each with its whitening, scored just as exactly one by one."""
-    _aligned(states, task)
+    check_order(states, task)
     known = set(swept.strategies)
     asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     added = [
@@ -98,7 +117,7 @@ def extended(
 
 
 def _single(
-    strategy: Strategy, whitening: Whitening | None, states: TaskStates, task: Task, measures: Sequence[str]
+    strategy: AnyStrategy, whitening: Whitenings | None, states: TaskStates, task: Task, measures: Sequence[str]
 ) -> Sweep:
     """The sweep of one strategy: its vectors are the only layer. states: of the task's queries, in their order."""
     queries = states.queries.embed(strategy, whitening).vectors
@@ -108,18 +127,56 @@ def _single(
     return _scored(queries[None], passages[None], task, measures, [strategy], where, constant)
 
 
-def _part(
-    queries: Queries, passages: Passages, task: Task, measures: Sequence[str], pool: str, layer_norm: bool
-) -> Sweep:
-    """The sweep of one pooling."""
-    if layer_norm:
-        queries, passages = layer_normed(queries), layer_normed(passages)
-    named = list(_strategies(len(queries), pool, layer_norm))
-    strategies = [strategy for strategy, _, _ in named]
+def _part(space: "_Space", states: TaskStates, task: Task, measures: Sequence[str]) -> Sweep:
+    """The sweep of one space. states: of the task's queries, in their order."""
+    queries, passages = space.of(states.queries), space.of(states.passages)
+    named = list(space.strategies())
+    strategies: list[AnyStrategy] = [strategy for strategy, _, _ in named]
     where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
-    still = {i for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
-    constant = [s for s in strategies if still.issuperset(s.layers)]
+    still = {space.layers[i] for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
+    constant: list[AnyStrategy] = [s for s in strategies if still.issuperset(s.layers)]
     return _scored(queries, passages, task, measures, strategies, where, constant)
+
+
+@dataclass(frozen=True)
+class _Space:
+    """All sets of these layers, prepared in one way.
+
+    template: one of its strategies, of a single state
+    steps:    of each layer, what whitens it; empty where nothing is whitened
+    """
+
+    layers: list[int]
+    template: Strategy
+    steps: list[Whitening]
+
+    def of(self, states: PooledStates) -> Queries | Passages:
+        """The states as they are combined."""
+        values = states.values[self.template.pool][self.layers]
+        if self.template.layer_norm:
+            values = layer_normed(values)
+        if not self.steps:
+            return values
+        return np.stack([step.apply(vectors) for step, vectors in zip(self.steps, values, strict=True)])
+
+    def strategies(self) -> Iterator[tuple[Strategy, int, int]]:
+        """Each strategy once, with its place in the ranks; sum and mean over layers have the same cosine."""
+        for subset in range(1, 1 << len(self.layers)):
+            layers = tuple(layer for i, layer in enumerate(self.layers) if subset >> i & 1)
+            for combine, name in enumerate(COMBINES if len(layers) > 1 else ["single"]):
+                yield replace(self.template, layers=layers, combine=name), combine, subset
+
+
+def _spaces(pool: str, layer_norm: bool, shrinkages: Sequence[float], training: PooledStates) -> Iterator[_Space]:
+    """Without whitening, then with it, in the order of the shrinkages."""
+    template = Strategy((0,), "single", pool, layer_norm=layer_norm)
+    plain = _Space(list(range(len(training.state_map))), template, [])
+    yield plain
+    known = dict(enumerate(plain.of(training))) if shrinkages else {}
+    spectra = {layer: Spectrum.of(vectors) for layer, vectors in known.items() if varies(vectors)}
+    for shrinkage in shrinkages if spectra else ():
+        steps = [spectrum.whitening(shrinkage) for spectrum in spectra.values()]
+        yield _Space(list(spectra), replace(template, each=shrinkage), steps)
 
 
 def _scored(
@@ -127,34 +184,44 @@ def _scored(
     passages: Passages,
     task: Task,
     measures: Sequence[str],
-    strategies: list[Strategy],
+    strategies: Sequence[AnySystem],
     where: tuple[np.ndarray, ...],
-    constant: list[Strategy],
+    constant: Sequence[AnyStrategy],
 ) -> Sweep:
     """where: the place of each strategy in the ranks, combine and subset."""
-    pairs = _pairs(task)
+    pairs = judged_pairs(task)
     if task.measure == "similarity":
-        cosines = subset_cosines(queries, passages, pairs)[where]
-        return Sweep(strategies, _correlations(cosines, task, strategies), {}, constant)
+        return from_cosines(subset_cosines(queries, passages, pairs)[where], task, strategies, constant)
+    return by_rank(subset_ranks(queries, passages, pairs)[where], pairs, task, measures, strategies, constant)
+
+
+def by_rank(
+    ranks: Int32[np.ndarray, "strategy pair"],
+    pairs: Pairs,
+    task: Task,
+    measures: Sequence[str],
+    strategies: Sequence[AnySystem],
+    constant: Sequence[AnyStrategy],
+) -> Sweep:
+    """The sweep of strategies whose ranks of the judged pairs are known."""
     sought = np.isfinite(pairs.grade)
-    ranks, pairs = subset_ranks(queries, passages, pairs)[where][:, sought], pairs.where(sought)
+    ranks, pairs = ranks[:, sought], pairs.where(sought)
     n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
     values = {name: from_ranks(name, ranks, pairs.query, pairs.grade, n_relevant) for name in measures}
-    return Sweep(strategies, _means(values, task, strategies), values, constant)
+    return Sweep(list(strategies), _means(values, task, strategies), values, list(constant))
 
 
-def _strategies(n_states: int, pool: str, layer_norm: bool) -> Iterator[tuple[Strategy, int, int]]:
-    """Each strategy once, with its place in the ranks; sum and mean over layers have the same cosine."""
-    for subset in range(1, 1 << n_states):
-        layers = tuple(i for i in range(n_states) if subset >> i & 1)
-        for combine, name in enumerate(COMBINES):
-            if len(layers) > 1:
-                yield Strategy(layers, name, pool, layer_norm=layer_norm), combine, subset
-        if len(layers) == 1:
-            yield Strategy(layers, "single", pool, layer_norm=layer_norm), 0, subset
+def from_cosines(
+    cosines: Float64[np.ndarray, "strategy pair"],
+    task: Task,
+    strategies: Sequence[AnySystem],
+    constant: Sequence[AnyStrategy],
+) -> Sweep:
+    """The sweep of strategies whose cosines of the judged pairs are known, for similarity."""
+    return Sweep(list(strategies), _correlations(cosines, task, strategies), {}, list(constant))
 
 
-def _pairs(task: Task) -> Pairs:
+def judged_pairs(task: Task) -> Pairs:
     """What counts as found, by rows; for similarity every judged pair, whatever its grade.
 
     Where a query is a passage itself, that pair is among them too, of grade minus infinity: it is not searched.
@@ -179,7 +246,7 @@ def _pairs(task: Task) -> Pairs:
 
 
 def _means(
-    values: dict[str, Float32[np.ndarray, "strategy query"]], task: Task, strategies: list[Strategy]
+    values: dict[str, Float32[np.ndarray, "strategy query"]], task: Task, strategies: Sequence[AnySystem]
 ) -> pd.DataFrame:
     sets = np.array(task.queries["set"][:])
     columns = {(name, m): v[:, sets == name].mean(1, dtype=float) for name in task.sets for m, v in values.items()}
@@ -187,7 +254,7 @@ def _means(
 
 
 def _correlations(
-    cosines: Float64[np.ndarray, "strategy pair"], task: Task, strategies: list[Strategy]
+    cosines: Float64[np.ndarray, "strategy pair"], task: Task, strategies: Sequence[AnySystem]
 ) -> pd.DataFrame:
     columns = {}
     sets = np.array(task.queries["set"][:])
@@ -209,7 +276,7 @@ def _pearson(
     return rows @ truth / np.where(scale > 0, scale, 1.0)
 
 
-def _table(columns: dict[tuple[str, str], np.ndarray], strategies: list[Strategy]) -> pd.DataFrame:
+def _table(columns: dict[tuple[str, str], np.ndarray], strategies: Sequence[AnySystem]) -> pd.DataFrame:
     table = pd.DataFrame(columns, index=pd.Index(map(str, strategies), name="strategy"))
     return table.rename_axis(columns=("set", "measure"))
 
@@ -221,12 +288,13 @@ def _joined(parts: Sequence[Sweep]) -> Sweep:
     return Sweep([whole.strategies[i] for i in order], whole.means.iloc[order], values, whole.constant)
 
 
-def _simplicity(strategy: Strategy) -> tuple[int, bool]:
-    return len(strategy.layers), strategy.layer_norm
+def _simplicity(strategy: AnySystem) -> tuple[int, int, str]:
+    steps = strategy.steps if isinstance(strategy, Strategy) else ""
+    return len(strategy.layers), len(steps), steps
 
 
 def _stacked(parts: Sequence[Sweep]) -> Sweep:
     strategies = [strategy for part in parts for strategy in part.strategies]
     values = {m: np.concatenate([part.values[m] for part in parts]) for m in parts[0].values}
     means = pd.concat([part.means for part in parts])
-    return Sweep(strategies, means, values, [s for part in parts for s in part.constant])
+    return Sweep(list(strategies), means, values, [s for part in parts for s in part.constant])

@@ -55,10 +55,7 @@ def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
             ax.plot(
                 strategy.layers, [i] * len(strategy.layers), "-o", color=ACCENT if i == 0 else "#2f6690", ms=7, lw=1
             )
-        kinds = [
-            f"{'weighted ' * bool(s.weights)}{s.combine} {s.pool}{' +ln' * s.layer_norm}{' +white' * s.whiten}"
-            for s in chosen
-        ]
+        kinds = [f"{'weighted ' * bool(s.weights)}{s.combine} {s.pool}{s.steps.replace('+', ' +')}" for s in chosen]
         ax.set_yticks(range(len(chosen)), [f"{kind}  {v:.3f}" for kind, v in zip(kinds, scores, strict=True)])
         ax.set_title(title, loc="left")
         ax.margins(y=0.12)

@@ -79,6 +79,8 @@ def added(bundle: IndexBundle, embeddings: Embeddings, kb: KnowledgeBase | None 
     if known:
         raise LabError(f"index: {len(known)} passages are in it already, first {min(known)!r}. Give it `missing` ones.")
     rows = None
+    if kb is None and bundle.words is not None:
+        raise LabError("index: it has words, which weigh by all passages. Give `added` the knowledge base, too.")
     if kb is not None:
         found = row_hashes(kb)
         check_rows(bundle.pinned, found)
@@ -89,7 +91,10 @@ def added(bundle: IndexBundle, embeddings: Embeddings, kb: KnowledgeBase | None 
     with one_thread():
         index.add(embeddings.vectors)
     ids = [*bundle.ids, *embeddings.ids]
-    return IndexBundle(index, ids, bundle.strategy, bundle.fingerprint, bundle.metric, bundle.factory, rows)
+    whole = IndexBundle(index, ids, bundle.strategy, bundle.fingerprint, bundle.metric, bundle.factory, rows)
+    if kb is None or bundle.words is None:
+        return whole
+    return whole.with_words(kb, bundle.weight, bundle.words.language)
 
 
 def filled(factory: str, n: int, width: int) -> str:

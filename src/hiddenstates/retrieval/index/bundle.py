@@ -11,12 +11,15 @@ import faiss
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256, whole_folder
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.retrieval.bm25 import Language, Words
+from hiddenstates.retrieval.index.beside import Asked, best_of_both, words_of
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
 from hiddenstates.retrieval.index.stored import (
     IDS,
+    WORDS,
     StoredIds,
     open_index,
     read_manifest,
@@ -38,29 +41,65 @@ class IndexBundle:
 
     factory: what made the index, placeholders filled in; as for `build_index`
     rows:    passage id -> hash of its row, in the order of the index; no hashes where no knowledge base was given
+    words:   of its passages, for searches that ask by the text, too (`with_words`); none: by vectors alone
+    weight:  of the cosine beside the words
     """
 
     index: Any
     ids: Sequence[str]
-    strategy: Strategy
+    strategy: AnyStrategy
     fingerprint: str
     metric: Metric
     factory: str
     rows: dict[str, str] | None = None
+    words: Words | None = None
+    weight: float = 1.0
 
     @property
     def width(self) -> int:
         """The dimensions of its vectors."""
         return int(self.index.d)
 
-    def search(self, queries: Embeddings, depth: int) -> Run:
-        """The `depth` best passages of each query; larger scores are better."""
+    def search(
+        self,
+        queries: Embeddings,
+        depth: int,
+        texts: Sequence[str] | None = None,
+        ignore_identical_ids: bool = False,
+    ) -> Run:
+        """The `depth` best passages of each query; larger scores are better.
+
+        texts: of the queries, to ask by their words, too, under the bundle's weight
+        ignore_identical_ids: with texts, a passage under the query's own id has no words in common with it
+        """
         self.check(queries)
+        if texts is not None:
+            words = self._asked_words()
+            asked = Asked(queries.vectors, texts, queries.ids if ignore_identical_ids else [])
+            rows = best_of_both(self.index, words, self.weight, asked, depth)
+            return Run(dict(zip(queries.ids, rows, strict=True)))
         scores, rows = self.index.search(queries.vectors, min(depth, len(self.ids)))
         if self.metric == "euclidean":
             scores = -scores  # larger is better, always
         found = zip(queries.ids, rows.tolist(), scores.tolist(), strict=True)
         return Run({query: self._named(places, values) for query, places, values in found})
+
+    def with_words(self, kb: KnowledgeBase, weight: float, language: Language | None = "english") -> "IndexBundle":
+        """The bundle with the words of its passages beside the vectors.
+
+        weight: of the cosine, between 0 and 1, as by `choose_weight`; language: as in `Words`
+        """
+        self.check_in_memory()
+        if self.metric != "cosine" or not 0 < weight < 1:
+            raise LabError(f"index: words stand beside a cosine under a weight between 0 and 1, not {weight}.")
+        return replace(self, words=words_of(self.ids, kb, language), weight=weight)
+
+    def _asked_words(self) -> Words:
+        if self.words is None:
+            raise LabError(
+                "index: it has no words. Give it those of its passages (`with_words`), or ask without texts."
+            )
+        return self.words
 
     def check(self, embeddings: Embeddings) -> None:
         """LabError for vectors that it must not be asked with, nor given: of another making, or without direction."""
@@ -127,7 +166,7 @@ class IndexBundle:
         return dict(zip(map(self.ids.__getitem__, rows), scores, strict=False))
 
     def save(self, folder: Path) -> None:
-        """index.faiss, and index.json with the rest and the hashes of both. Written whole or not at all."""
+        """index.faiss, its words if it has any, and index.json with the rest and their hashes. Whole or not at all."""
         self.check_in_memory()
         with writing(folder), whole_folder(folder) as staging:
             write_index(self.index, staging / "index.faiss")
@@ -141,6 +180,9 @@ class IndexBundle:
                 "ids": self.ids,
                 "rows": self.rows and list(self.rows.values()),
             }
+            if self.words:
+                self.words.save(staging / WORDS)
+                about |= {"weight": self.weight, "words": sha256(staging / WORDS)}
             write_manifest(about, staging)
 
     @classmethod
@@ -167,9 +209,11 @@ def scales(factory: str) -> bool:
 
 
 def _read(folder: Path, about: dict[str, Any]) -> IndexBundle:
-    made = Strategy.parse(about["strategy"]), about["fingerprint"], about["metric"], about["factory"]
+    made = parse(about["strategy"]), about["fingerprint"], about["metric"], about["factory"]
     if "files" in about:
         files = [folder / name for name in about["files"]]
         return IndexBundle(open_index(files), StoredIds(folder / IDS), *made)
     rows = about["rows"] and dict(zip(about["ids"], about["rows"], strict=True))
-    return IndexBundle(faiss.read_index(str(folder / "index.faiss")), about["ids"], *made, rows)
+    words = Words.load(folder / WORDS) if "words" in about else None
+    index = faiss.read_index(str(folder / "index.faiss"))
+    return IndexBundle(index, about["ids"], *made, rows, words, about.get("weight", 1.0))

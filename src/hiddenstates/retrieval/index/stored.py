@@ -17,6 +17,7 @@ from hiddenstates.core.files import sha256
 
 IDS = "ids.arrow"
 LISTS = "lists.ivfdata"
+WORDS = "words.safetensors"
 
 
 class StoredIds(Sequence[str]):
@@ -98,7 +99,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     about: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     if about.pop("seal") != _seal(about):
         raise LabError(f"{folder / 'index.json'} was changed after it was written. Build the index again.")
-    for name, expected in about.get("files", {"index.faiss": about.get("sha256")}).items():
+    files = {"index.faiss": about.get("sha256")} | ({WORDS: about["words"]} if "words" in about else {})
+    for name, expected in about.get("files", files).items():
         if Path(name).name != name or sha256(folder / name) != expected:
             raise LabError(f"{folder / name} is not the file that index.json describes. Build the index again.")
     return about
