@@ -11,8 +11,8 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.baseline import Baseline
-from hiddenstates.encoding.head import Normalize
 from hiddenstates.encoding.fitting import fitted
+from hiddenstates.encoding.head import Normalize
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.measures import correlate, evaluate
