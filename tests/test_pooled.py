@@ -11,7 +11,7 @@ from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.baseline import MEAN
 from hiddenstates.encoding.head import Linear
 from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.whitening import Whitening
+from hiddenstates.encoding.whitening import Whitening, Whitenings
 
 # Two items of two dimensions at three layers.
 HAND = np.array([[[3, 4], [1, 0]], [[0, 2], [0, 5]], [[6, 8], [-2, 0]]], dtype=np.float32)
@@ -89,8 +89,9 @@ def test_a_head_for_another_width_is_refused() -> None:
 
 def test_a_head_comes_before_whitening_and_scaling() -> None:
     states = replace(hand(), baseline=MEAN.then(Linear(np.array([[2, 0], [0, 1]], dtype=np.float32))))
+    strategy = Strategy.parse("0/mean+head+white.5+raw")
     moved = Whitening(np.array([6, 0], dtype=np.float32), np.eye(2, dtype=np.float32))
-    found = states.embed(Strategy.parse("0/mean+head+white+raw"), moved).vectors
+    found = states.embed(strategy, Whitenings({str(strategy.scaled): moved})).vectors
     assert_array_equal(found, [[2 * 3 - 6, 4], [2 * 1 - 6, 0]])
 
 

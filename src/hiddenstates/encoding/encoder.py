@@ -199,7 +199,7 @@ class Encoder:
     ) -> Embeddings:
         """The embedding that the strategy makes of each input; None is the published one, or a convention."""
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        wanted = strategy or self.baseline.strategy
+        wanted: AnyStrategy = strategy or self.baseline.strategy
         return self.pool(names, inputs, wanted.pools, side).embed(wanted)
 
     def _skipped(self, prompt: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hiddenstates.core.joined import AnyStrategy
+from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.whitening import Whitenings, fit
 
@@ -27,7 +28,13 @@ def fitted(strategy: AnyStrategy, states: PooledStates, known: Whitenings | None
         if known and str(step) in known.parts:
             found |= known.only([step])
             continue
-        last = "each" if step.whiten is None else "whiten"
-        before = replace(step, **{last: None}).unscaled
-        found |= Whitenings({str(step): fit(states.embed(before, found).vectors, getattr(step, last))})
+        shrinkage, before = _undone(step)
+        found |= Whitenings({str(step): fit(states.embed(before.unscaled, found).vectors, shrinkage)})
     return found
+
+
+def _undone(step: Strategy) -> tuple[float, Strategy]:
+    """The shrinkage of the last whitening, and the strategy without it."""
+    if step.whiten is not None:
+        return step.whiten, replace(step, whiten=None)
+    return step.each or 0.0, replace(step, each=None)

@@ -143,7 +143,7 @@ def _above(parts: Sequence[_Part], grid: _Grid, pairs: Pairs, first: int) -> Int
     scores[:, pairs.query, pairs.passage] = -np.inf  # judged ones are compared with one another, below
     targets, exact = (grid.mixed(np.stack([row[i] for row in found])).T for i in (1, 2))
     errors = grid.mixed(np.array([[row[3]] for row in found])).T + SLACK * abs(targets)
-    limits = [np.ascontiguousarray(limit, dtype=np.float32) for limit in (targets - errors, targets + errors)]
+    limits = targets - errors, targets + errors
     above, near = _counted(scores, grid, limits, offsets)
     _decide(above, near, parts, grid, exact, first, pairs)
     count_judged(above, np.ascontiguousarray(exact), np.full(exact.shape, TIE), pairs.query, pairs.grade, offsets)
@@ -153,15 +153,14 @@ def _above(parts: Sequence[_Part], grid: _Grid, pairs: Pairs, first: int) -> Int
 def _counted(
     scores: Float32[np.ndarray, "candidate query passage"],
     grid: _Grid,
-    limits: Sequence[Float32[np.ndarray, "pair joined"]],
+    limits: tuple[Float64[np.ndarray, "pair joined"], Float64[np.ndarray, "pair joined"]],
     offsets: Int64[np.ndarray, " edge"],
 ) -> tuple[Int32[np.ndarray, "pair joined"], Int32[np.ndarray, "near place"]]:
     """Passages surely above each judged one, and the near ones: joined strategy, pair and passage."""
-    capacity = CAPACITY
+    low, high = (np.ascontiguousarray(limit, dtype=np.float32) for limit in limits)
+    weight, capacity = grid.weight.astype(np.float32), CAPACITY
     while True:
-        above, near, found = count_blends(
-            scores, grid.first, grid.second, grid.weight.astype(np.float32), *limits, offsets, capacity
-        )
+        above, near, found = count_blends(scores, grid.first, grid.second, weight, low, high, offsets, capacity)
         if found.max(initial=0) <= capacity:
             return above, np.concatenate([rows[:n] for rows, n in zip(near, found, strict=True)])
         capacity = int(found.max())
