@@ -4,19 +4,19 @@ import pandas as pd
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.report.conclusion import advice, best_on, limits, settings
+from hiddenstates.report.conclusion import SEEN, UNKNOWN, advice, best_on, limits, settings, text
 
 SCORES = pd.DataFrame(
     {"n": [9, 9], "value": [0.02, 0.29], "low": [0.0, 0.2], "high": [0.05, 0.4]}, index=["chosen", "weighted"]
 )
 
 
-def gain(difference: float, p: float, system: str) -> pd.DataFrame:
-    return pd.DataFrame({"difference": [difference], "low": [0.1], "high": [0.3], "p": [p]}, index=[system])
+def gain(difference: float, verdict: str, system: str) -> pd.DataFrame:
+    return pd.DataFrame({"difference": [difference], "low": [0.1], "high": [0.3], "verdict": [verdict]}, index=[system])
 
 
 def test_both_are_returned_where_the_best_on_dev_is_surely_above_the_text() -> None:
-    said = advice("weighted", SCORES, gain(0.27, 0.01, "weighted"), gain(-0.27, 0.01, "chosen"), "mrr@10")
+    said = advice("weighted", SCORES, gain(0.27, "better", "weighted"), gain(-0.27, "worse", "chosen"), "mrr@10")
     assert "(9 on test). mrr@10: chosen 0.020 [0.000, 0.050], weighted 0.290 [0.200, 0.400]." in said
     assert "So return **both** vectors, their scores fused by weights (`weighted`, the best on dev)." in said
     assert "**below** it chosen (-0.270" in said
@@ -24,23 +24,46 @@ def test_both_are_returned_where_the_best_on_dev_is_surely_above_the_text() -> N
 
 def test_the_text_is_returned_where_nobody_can_tell_or_where_it_was_the_best() -> None:
     for best, gains in {
-        "weighted": gain(0.27, 0.2, "weighted"),
-        "chosen": gain(0.27, 0.01, "weighted"),
+        "weighted": gain(0.27, "undecided", "weighted"),
+        "chosen": gain(0.27, "better", "weighted"),
     }.items():
         said = advice(best, SCORES, gains, gains, "mrr@10")
         assert said.endswith("return **the text's vector alone**.")
-    assert advice("weighted", SCORES, gain(-0.2, 0.01, "weighted"), SCORES, "mrr@10").endswith("vector alone**.")
+    assert advice(
+        "weighted", SCORES, gain(-0.2, "worse", "weighted"), gain(0.0, "undecided", "image"), "mrr@10"
+    ).endswith("vector alone**.")
 
 
 def test_what_was_seen_and_what_was_not_stand_side_by_side() -> None:
     seen = pd.DataFrame({"n": 9, "value": 0.5, "low": 0.4, "high": 0.6}, index=["image", "name", "weighted"])
     unseen = seen.assign(value=[0.25, 0.0, 0.25])
-    said = limits({"train": seen, "test": unseen}, "weighted", seen.iloc[:1].rename({"image": "oracle: all"}))
+    said = limits({"train": seen, "test": unseen}, "weighted", seen.iloc[:1].rename({"image": "oracle: all"}), SEEN)
     assert (
         "by `name` 0.500 [0.400, 0.600] on entities seen in training, 0.000 [0.400, 0.600] on entities never seen"
         in said
     )
     assert said.endswith("What could be reached on test: oracle: all 0.500 [0.400, 0.600].")
+
+
+def test_nothing_is_said_of_training_where_nobody_knows() -> None:
+    row = pd.DataFrame({"n": 9, "value": 0.5, "low": 0.4, "high": 0.6}, index=["image", "name", "weighted"])
+    said = limits({"test": row, "train": row}, "weighted", row.iloc[:1], UNKNOWN)
+    assert "training" not in said
+    assert "by `name` 0.500 [0.400, 0.600] on the test questions" in said
+
+
+def test_text_alone_or_both() -> None:
+    columns = pd.MultiIndex.from_product([["a", "b"], ["mrr@10"]], names=["set", "measure"])
+    means = pd.DataFrame([[0.2, 0.4], [0.3, 0.5], [0.5, 0.7]], index=["bm25", "default", "fused"], columns=columns)
+    rows = {(s, n): {"difference": 0.2, "low": 0.1, "high": 0.3, "verdict": "better"} for s in "ab" for n in ("fused",)}
+    gains = pd.DataFrame.from_dict(rows, orient="index").rename_axis(("set", "system"))
+    said = text("fused", 0.8, means, gains, "mrr@10").splitlines()
+    assert said[0] == (
+        "**Text.** Index **both the embedding and the words**, 0.8 to 0.2: mrr@10 0.600 on test, where the published "
+        "embedding has 0.400 and BM25 0.300."
+    )
+    assert said[-1] == "| b | 0.400 | 0.500 | 0.700, better (+0.200 [+0.100, +0.300]) |"
+    assert "**the embedding alone**" in text("default", 1.0, means, gains, "mrr@10")
 
 
 def test_what_was_chosen_is_told() -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -115,3 +116,20 @@ def test_a_revision_changes_with_any_row() -> None:
     assert len(before) == len("own@") + 12
     assert before != pinned("own", table([*PASSAGES[:2], {"id": "p2", "text": "!"}], PASSAGE_COLUMNS))
     assert before != pinned("own", table(PASSAGES[::-1], PASSAGE_COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("rows", "measure", "expected"),
+    [
+        ({"q": {"p": 1.0}, "r": {"p": 1.0, "o": 1.0}}, "retrieval", "mrr@10"),
+        ({"q": {"p": 1.0}, "r": {"p": 1.0, "o": 2.0}}, "retrieval", "ndcg@10"),  # graded
+        ({"q": {"p": 1.0}, "r": {"p": 1.0, "o": 0.0}}, "retrieval", "mrr@10"),  # 0 is no grade of relevance
+        ({q: {f"p{i}": 1.0 for i in range(3)} for q in "qr"}, "retrieval", "ndcg@10"),  # many
+        ({"q": {"p": 1.5}, "r": {"p": 1.0}}, "similarity", "spearman"),
+    ],
+)
+def test_the_measure_follows_from_the_judgements(
+    rows: dict[str, dict[str, float]], measure: Literal["retrieval", "similarity"], expected: str
+) -> None:
+    kb = KnowledgeBase(table([{"id": "p"}], PASSAGE_COLUMNS), Path(), "r")
+    assert Task(kb, table([{"id": q} for q in rows], QUERY_COLUMNS), Qrels(rows), measure).default_measure == expected

@@ -1,11 +1,13 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from hiddenstates.report.estimates import corrected, estimate, told, written
-from hiddenstates.report.significance import Comparison, interval
+from hiddenstates.report.significance import Comparison, compare, interval
 
 GAINS = pd.DataFrame(
-    {"difference": [0.1, -0.2, 0.3], "low": [0.05, -0.3, -0.1], "high": [0.15, -0.1, 0.7], "p": [0.01, 0.02, 0.4]},
+    {"difference": [0.1, -0.2, 0.3], "low": [0.05, -0.3, -0.1], "high": [0.15, -0.1, 0.7], "p": [0.01, 0.02, 0.4]}
+    | {"verdict": ["better", "worse", "undecided"]},
     index=["named", "alias", "visual"],
 )
 
@@ -24,6 +26,28 @@ def test_p_values_are_corrected_for_all_the_rows() -> None:
     assert table.loc["a", ["n", "clusters"]].tolist() == [9, 3]
 
 
+def test_test_interval_and_verdict_of_a_row_say_one_thing() -> None:
+    random = np.random.default_rng(0)
+    values = {name: pd.Series(random.normal(effect, 0.1, 40)) for name, effect in EFFECTS.items()}
+    rows = {
+        name: compare(value, 0 * value, {"query": [str(i) for i in range(40)]}, 0) for name, value in values.items()
+    }
+    table = corrected(rows, margin=0.03)
+    assert ((table["p"] < 0.05) == ((table["low"] > 0) | (table["high"] < 0))).all()
+    for row in table.itertuples():
+        if row.verdict in ("better", "worse"):
+            assert row.p < 0.05
+            assert (row.verdict == "better") == (row.difference > 0)
+        if row.verdict == "equivalent":
+            assert abs(row.difference) < 0.03
+    assert set(table["verdict"]) == {"better", "worse", "equivalent", "undecided"}
+    narrow, wide = rows["up"], table.loc["up"]  # one of many: its interval is wider than alone
+    assert wide["high"] - wide["low"] > narrow.high - narrow.low
+
+
+EFFECTS = {"up": 0.2, "down": -0.1, "a little": 0.04, "none": 0.0, "nothing": 0.001}
+
+
 def test_no_rows_make_an_empty_table_of_the_same_columns() -> None:
     assert list(corrected({}).columns) == list(corrected({"a": Comparison(1, 1, 0.0, 0.0, 0.0, 1.0)}).columns)
 
@@ -31,9 +55,9 @@ def test_no_rows_make_an_empty_table_of_the_same_columns() -> None:
 def test_what_gains_what_loses_and_what_nobody_can_tell() -> None:
     assert told(GAINS) == (
         "**better** on named (+0.100 [+0.050, +0.150]); **worse** on alias (-0.200 [-0.300, -0.100]); "
-        "**not told apart** on visual (+0.300 [-0.100, +0.700])"
+        "**undecided** on visual (+0.300 [-0.100, +0.700])"
     )
-    assert told(GAINS.iloc[:1], ("above", "below", "neither")) == "above named (+0.100 [+0.050, +0.150])"
+    assert told(GAINS.iloc[:1], ("above", "below", "same", "unknown")) == "above named (+0.100 [+0.050, +0.150])"
 
 
 def test_a_row_is_written_with_its_interval() -> None:

@@ -12,7 +12,9 @@ from hiddenstates.report.gallery import Case, Found
 
 GRID = pd.DataFrame([[0.1, 0.9], [0.5, 0.2]], index=["0", "1"], columns=["first", "mean"])
 GAINS = pd.DataFrame(
-    {"difference": [0.1, -0.1], "low": [0.05, -0.3], "high": [0.15, 0.1], "p": [0.01, 0.4]}, index=["a", "b"]
+    {"difference": [0.1, -0.1], "low": [0.05, -0.3], "high": [0.15, 0.1], "p": [0.01, 0.4]}
+    | {"verdict": ["worse", "undecided"]},
+    index=["a", "b"],
 )
 
 

@@ -152,4 +152,4 @@ def test_shares_and_gains_by_hand() -> None:
     table = summary.gains(found, "a", entities, 0)
     assert table.index.tolist() == ["b"]
     assert table["difference"].tolist() == [0.5]
-    assert "not told apart from** b (+0.500" in summary.beaten(table)
+    assert "undecided against** b (+0.500" in summary.beaten(table)

@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from hiddenstates.report.significance import central, compare, compare_correlations, holm, interval
+from hiddenstates.report.significance import (
+    central,
+    compare,
+    compare_correlations,
+    holm,
+    holm_levels,
+    interval,
+    told_apart,
+)
 
 
 def clustered(seed: int, clusters: int = 30, size: int = 10, effect: float = 0.0) -> tuple[pd.Series, list[str]]:
@@ -53,16 +61,23 @@ def test_the_interval_of_independent_values_is_the_textbook_s() -> None:
 
 
 def test_identical_systems_do_not_differ() -> None:
-    values = pd.Series([0.0, 0.5, 1.0, 1.0])
-    found = compare(values, values, {"entity": list("aabb")}, seed=0)
-    assert (found.n, found.clusters, found.difference, found.low, found.high, found.p) == (4, 2, 0, 0, 0, 1)
+    values = pd.Series([0.0, 0.5, 1.0, 1.0] * 4)
+    found = compare(values, values, {"entity": list("aabbccddeeffgghh")}, seed=0)
+    assert (found.n, found.clusters, found.difference, found.low, found.high, found.p) == (16, 8, 0, 0, 0, 1)
+
+
+def test_of_five_groups_nothing_can_be_said() -> None:
+    found = compare(pd.Series([1.0] * 5), pd.Series([0.0] * 5), {"entity": list("abcde")}, seed=0)
+    assert (found.low, found.high, found.p) == (-1, 1, 2 / 32)
+    assert found.flips is not None
+    assert found.flips.verdict() == "undecided"
 
 
 def test_signs_of_four_clusters_by_hand() -> None:
-    # 2 of 16 sign patterns reach |1 + 2 + 3 + 4|: p is near 2/16
+    # 2 of 16 sign patterns reach |1 + 2 + 3 + 4|
     first = pd.Series([0.5, 0.5, 2, 3, 4])
     found = compare(first, first * 0, {"entity": list("aabcd")}, seed=0)
-    assert found.p == pytest.approx(2 / 16, abs=0.02)
+    assert found.p == 2 / 16
     assert (found.n, found.clusters, found.difference) == (5, 4, 10 / 5)
 
 
@@ -74,6 +89,62 @@ def test_p_is_uniform_when_nothing_differs_and_small_when_something_does() -> No
     assert 0.35 < nothing.mean() < 0.65
     assert (nothing < 0.05).mean() <= 0.15
     assert (something < 0.001).all()
+
+
+def test_what_the_interval_leaves_out_the_test_refutes_and_nothing_else() -> None:
+    for seed, effect in enumerate(np.linspace(-1, 1, 21)):
+        values, groups = clustered(seed, 12, 2, effect)
+        flips = compare(values, values * 0, {"entity": groups}, seed).flips
+        assert flips is not None
+        for alpha in (0.01, 0.05, 0.2):
+            low, high = flips.interval(alpha)
+            assert (flips.p() >= alpha) == (low <= 0 <= high)
+            assert flips.p(low - 1e-6) < alpha <= flips.p(low + 1e-6)
+
+
+def test_the_interval_of_a_difference_covers_the_truth() -> None:
+    covered = 0
+    for seed in range(100):
+        values, groups = clustered(seed, clusters=20, effect=0.5)
+        found = compare(values, values * 0, {"entity": groups}, seed, bound=9.0)
+        covered += found.low <= 0.5 <= found.high
+    assert 89 <= covered <= 99  # 95 expected; outside once in 100
+
+
+def test_two_ways_of_grouping_widen_the_interval_of_a_difference() -> None:
+    values, entities = clustered(1)
+    templates = [f"t{i % 5}" for i in range(len(values))]
+    values = values + np.tile(np.random.default_rng(2).normal(size=5), len(values) // 5)
+    one, two = (
+        compare(values, 0 * values, ways, 0, bound=9.0)
+        for ways in ({"entity": entities}, {"entity": entities, "template": templates})
+    )
+    assert two.high - two.low > 1.2 * (one.high - one.low)
+    assert two.p > one.p
+
+
+def test_a_difference_that_does_not_matter_is_equivalent_however_sure_it_is() -> None:
+    values = pd.Series(1e-9 + 1e-10 * np.random.default_rng(0).normal(size=2000))
+    flips = compare(values, values * 0, {"query": [str(i) for i in range(2000)]}, 0).flips
+    assert flips is not None
+    assert flips.p() < 0.001
+    assert flips.verdict(margin=0.01) == "equivalent"
+    assert flips.verdict(margin=0.0) == "better"
+
+
+def test_weights_of_queries_are_those_of_the_mean() -> None:
+    values, weights = pd.Series([1.0, 0.0, 0.5, 0.25]), np.array([1.0, 3.0, 2.0, 2.0])
+    found = compare(values, 0 * values, {"query": list("abcd")}, 0, weights)
+    assert found.difference == pytest.approx((1 + 1 + 0.5) / 8)
+
+
+def test_among_many_that_differ_by_nothing_few_are_told_apart_and_all_that_do_differ() -> None:
+    random, groups = np.random.default_rng(0), [str(i // 2) for i in range(80)]
+    noise = random.normal(size=(2000, 80))
+    assert told_apart(noise, groups, 0).sum() <= 1
+    assert told_apart(noise + 2, groups, 0).all()
+    assert not told_apart(np.ones((3, 10)), list("aabbccddee"), 0).any()  # 5 groups
+    assert not told_apart(np.zeros((3, 80)), groups, 0).any()
 
 
 def test_the_same_seed_says_the_same() -> None:
@@ -96,6 +167,14 @@ def test_holm_by_hand(raw: list[float], corrected: list[float]) -> None:
     assert holm(raw) == pytest.approx(corrected)
 
 
+def test_the_levels_of_holm_agree_with_its_p_values() -> None:
+    for seed in range(50):
+        raw = list(np.random.default_rng(seed).random(6) ** 4)
+        agreed = [(p < 0.05) == (r < level) for p, r, level in zip(holm(raw), raw, holm_levels(raw), strict=True)]
+        assert all(agreed)
+    assert holm_levels([0.2, 0.001, 0.02]) == pytest.approx([0.05, 0.05 / 3, 0.05 / 2])
+
+
 GRADES = np.random.default_rng(0).integers(0, 6, size=80).astype(float)
 
 
@@ -109,6 +188,16 @@ def test_a_better_correlation_is_told_from_a_worse_one() -> None:
     assert found.difference == pytest.approx(spearmanr(good, GRADES)[0] - spearmanr(bad, GRADES)[0])
     assert 0 < found.low < found.difference < found.high
     assert (found.p < 0.01, found.n, found.clusters) == (True, 80, 80)
+
+
+def test_the_interval_of_correlations_is_that_of_resampled_pairs() -> None:
+    good, bad = noisy(1.0, 1), noisy(2.0, 2)
+    found, random = compare_correlations(good, bad, GRADES, seed=0), np.random.default_rng(0)
+    draws = []
+    for _ in range(2000):
+        some = random.integers(80, size=80)
+        draws.append(spearmanr(good[some], GRADES[some])[0] - spearmanr(bad[some], GRADES[some])[0])
+    assert found.high - found.low == pytest.approx(np.subtract(*central(np.array(draws))[::-1]), rel=0.15)
 
 
 def test_two_of_a_kind_are_not_told_apart() -> None:

@@ -7,7 +7,6 @@ import pytest
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.choice import Choice
 from hiddenstates.report.space import exchanged, kinds, not_told_apart, shrinking, spaces, top, weights
 from hiddenstates.retrieval.sweep import Sweep
 
@@ -15,10 +14,6 @@ N_QUERIES = 60
 NAMES = ["0/mean", "1/mean", "2/mean", "sum(0,1)/mean", "sum(1,2)/mean", "concat(0,2)/mean", "sum(0..2)/mean"]
 DEV = [0.1, 0.2, 0.3, 0.6, 0.5, 0.9, 0.4]
 TEST = [0.15, 0.25, 0.35, 0.2, 0.55, 0.7, 0.45]
-
-
-def choice(name: str) -> Choice:
-    return Choice(Strategy.parse(name), "abc", {})
 
 
 def scored(means: dict[str, list[float]], values: dict[str, np.ndarray] | None = None) -> Sweep:
@@ -83,7 +78,7 @@ def test_weights_by_hand() -> None:
 
 def test_exchanged_by_hand() -> None:
     test = scored({"a": TEST, "b": TEST[::-1]})
-    found = exchanged({"a": choice("concat(0,2)/mean"), "b": choice("0/mean")}, test, "mrr@10")
+    found = exchanged({"a": Strategy.parse("concat(0,2)/mean"), "b": Strategy.parse("0/mean")}, test, "mrr@10")
     assert found.to_dict("index") == {"a": {"a": 0.7, "b": 0.25}, "b": {"a": 0.15, "b": 0.45}}
 
 
@@ -110,6 +105,11 @@ def noisy(effects: list[float]) -> Sweep:
     return scored({"a": DEV, "b": DEV}, {"mrr@10": values})
 
 
+def apart(swept: Sweep, task: Task, sets: list[str]) -> int:
+    """How many are not told from the first."""
+    return not_told_apart(swept, swept.strategies[0], swept.values["mrr@10"][0], task, "mrr@10", sets, 0)
+
+
 @pytest.mark.parametrize(
     ("effects", "left"),
     [
@@ -120,13 +120,13 @@ def noisy(effects: list[float]) -> Sweep:
     ],
 )
 def test_what_cannot_be_told_from_the_choice(effects: list[float], left: int) -> None:
-    assert not_told_apart(noisy(effects), choice("0/mean"), asked(), "mrr@10", ["a", "b"], seed=0) == left
+    assert apart(noisy(effects), asked(), ["a", "b"]) == left
 
 
 def test_only_the_sets_asked_for_tell_apart() -> None:
     swept = noisy([0] * 7)
     swept.values["mrr@10"][1:, ::2] -= 0.5  # on the queries of set a
-    found = {sets: not_told_apart(swept, choice("0/mean"), asked(), "mrr@10", list(sets), 0) for sets in ("a", "b")}
+    found = {sets: apart(swept, asked(), list(sets)) for sets in ("a", "b")}
     assert found == {"a": 0, "b": 6}
 
 
@@ -135,4 +135,4 @@ def test_queries_about_one_entity_are_one_observation() -> None:
     rows = [dict(row, entity=f"e{i % 4}") for i, row in enumerate(asked().queries)]
     four = Task(asked().kb, table(rows, QUERY_COLUMNS), Qrels({}))
     # 4 entities have 16 patterns of signs, so that no p is below 2/16
-    assert not_told_apart(swept, choice("0/mean"), four, "mrr@10", ["a", "b"], seed=0) == 6
+    assert apart(swept, four, ["a", "b"]) == 6

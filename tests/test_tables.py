@@ -81,24 +81,25 @@ def test_each_set_s_choice_is_confirmed_on_that_set() -> None:
     assert (gains["p"] < 2 * 0.002).all()
 
 
-def gains(**sets: tuple[float, float]) -> pd.DataFrame:
-    """`paired`'s table: for each set its difference and p, the interval 0.1 wide."""
-    rows = {name: {"difference": d, "low": d - 0.05, "high": d + 0.05, "p": p} for name, (d, p) in sets.items()}
+def gains(**sets: tuple[float, str]) -> pd.DataFrame:
+    """`paired`'s table: for each set its difference and verdict, the interval 0.1 wide."""
+    rows = {name: {"difference": d, "low": d - 0.05, "high": d + 0.05, "verdict": v} for name, (d, v) in sets.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("set")
 
 
-def test_the_verdict_says_better_worse_and_not_told_apart() -> None:
-    text = verdict(gains(named=(0.2, 0.01), alias=(-0.1, 0.04), visual=(0.01, 0.05)), "`3/max`", "`6/mean`")
+def test_the_verdict_says_better_worse_and_what_nobody_can_tell() -> None:
+    sets = gains(named=(0.2, "better"), alias=(-0.1, "worse"), visual=(0.01, "undecided"))
+    text = verdict(sets, "`3/max`", "`6/mean`")
     assert text == (
         "On test, `3/max` against `6/mean`: **better** on named (+0.200 [+0.150, +0.250]); "
-        "**worse** on alias (-0.100 [-0.150, -0.050]); **not told apart** on visual (+0.010 [-0.040, +0.060])."
+        "**worse** on alias (-0.100 [-0.150, -0.050]); **undecided** on visual (+0.010 [-0.040, +0.060])."
     )
 
 
 def test_without_a_gain_the_default_stays() -> None:
-    text = verdict(gains(named=(0.2, 0.5), alias=(-0.1, 0.01)), "`3/max`", "`6/mean`")
+    text = verdict(gains(named=(0.2, "undecided"), alias=(-0.1, "worse")), "`3/max`", "`6/mean`")
     assert text.endswith("Nothing beats the default: keep `6/mean`.")
-    itself = verdict(gains(named=(0.0, 1.0)), "`6/mean`", "`6/mean`")
+    itself = verdict(gains(named=(0.0, "equivalent")), "`6/mean`", "`6/mean`")
     assert itself == "It is the default itself, or ranks as the default does: nothing beats `6/mean`."
 
 

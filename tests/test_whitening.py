@@ -131,7 +131,7 @@ def asked(rows: list[tuple[str, str, list[str]]], passages: list[dict[str, str]]
         ([("train", "a", ["a0"]), ("dev", "a", ["a1"])], []),  # asked about in dev, too
         ([("train", "a", ["a0"]), ("train", "b", ["b0"]), ("test", "b", ["b0"])], ["a0", "a1"]),
         ([("train", "a", ["a0"]), ("test", "c", ["a1"])], ["a0"]),  # another entity's, but sought in test
-        ([("dev", "a", ["a0"])], []),
+        ([("dev", "a", ["a0"])], ["b0", "b1", "c0", "c1", "d0", "d1"]),  # no train: what nobody asks about
     ],
 )
 def test_training_passages_are_of_entities_that_only_train_asks_about(
@@ -143,3 +143,11 @@ def test_training_passages_are_of_entities_that_only_train_asks_about(
 def test_without_entities_training_passages_are_judged_for_train_only() -> None:
     rows = [("train", "", ["a0", "b0"]), ("dev", "", ["b0"]), ("test", "", ["c0"])]
     assert training_passages(asked(rows, [{"id": row["id"]} for row in PASSAGES])) == ["a0"]
+
+
+def test_without_train_queries_they_are_what_no_query_judges() -> None:
+    rows = [("dev", "", ["a0", "b0"]), ("test", "", ["c0"])]
+    free = training_passages(asked(rows, [{"id": row["id"]} for row in PASSAGES]))
+    assert free == ["a1", "b1", "c1", "d0", "d1"]
+    everything = [("dev", "", [row["id"] for row in PASSAGES])]
+    assert training_passages(asked(everything, PASSAGES)) == []

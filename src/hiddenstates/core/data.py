@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from statistics import median
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
@@ -25,6 +26,9 @@ QUERY_COLUMNS = ("id", "set", "split", "text", "image", "template", "entity", "v
 SPLITS = ("train", "dev", "test")
 MISSING = "no such file"
 """The fault of an image that is not there."""
+
+FEW = 2
+"""Relevant passages per query, of which finding the first is what counts."""
 
 Row = Mapping[str, Any]
 disable_progress_bars()  # its bars end up in executed notebooks, and nothing here maps for long
@@ -92,8 +96,16 @@ class Task:
 
     @property
     def default_measure(self) -> str:
-        """What chooses between strategies unless params say otherwise."""
-        return "mrr@10" if self.measure == "retrieval" else "spearman"
+        """What chooses between strategies unless params say otherwise; it follows from the judgements.
+
+        Sentence pairs: spearman. Retrieval: mrr@10, which sees the first passage found, where most queries have no more
+        than `FEW` relevant ones, all of one grade; else ndcg@10, which sees them all, and their grades.
+        """
+        if self.measure == "similarity":
+            return "spearman"
+        relevant = [[grade for grade in row.values() if grade > 0] for row in self.qrels.rows.values()]
+        graded = len({grade for row in relevant for grade in row}) > 1
+        return "ndcg@10" if graded or median([len(row) for row in relevant if row] or [1]) > FEW else "mrr@10"
 
     def select(self, *, set: str | None = None, split: str | None = None) -> "Task":
         """The same task with only the queries of this set and split."""

@@ -199,13 +199,14 @@ class States(Section):
 class Strategies(Section):
     """Which layers, combined and pooled how, make the best embedding?"""
 
-    measure: Measure | Correlation | None = None  # chooses; null: mrr@10 for retrieval, spearman for similarity
+    measure: Measure | Correlation | None = None  # chooses; null: as the judgements are (docs/own-data.md)
     report: list[Measure] = Field(default=["recall@10", "mrr@10", "ndcg@10"], min_length=1)
     sets: Annotated[list[str], Field(min_length=1)] | None = None  # the query sets that choose; null: all of them
     layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
     learn_weights: bool = True  # of the layers, on dev
-    whiten: int = Field(20, ge=0)  # so many of the best are tried with whitening, too
-    shrinkage: float = Field(0.9, ge=0, le=1)  # 0 whitens fully, 1 only takes the mean away
+    shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = [0.5, 0.9]  # each state also whitened so, before combining
+    join: bool = True  # the default joined with the leading others, too
+    margin: float = Field(0.01, ge=0, lt=1)  # of the measure: a smaller difference does not matter
     depth: int = Field(100, ge=10)  # passages that a search returns
     seed: Seed = 0
 

@@ -147,11 +147,15 @@ def training_passages(task: Task) -> list[str]:
     """Ids of the passages that no dev or test query is about: what a whitening may be fitted on.
 
     Those whose entity train queries ask about, and dev and test queries do not; where a passage has no entity, those
-    judged for a train query. None of them is judged for a dev or test query.
+    judged for a train query. Without train queries, all whose entity nobody asks about. None of them is judged for a
+    dev or test query; there may be none.
     """
     (entities, judged), *held = (_touched(task.select(split=split)) for split in ("train", "dev", "test"))
     entities, foreign = entities.difference(*(e for e, _ in held)), set().union(*(j for _, j in held))
-    rows = zip(task.kb.ids, task.kb.passages["entity"][:], strict=True)
+    rows = list(zip(task.kb.ids, task.kb.passages["entity"][:], strict=True))
+    if "train" not in task.queries["split"][:]:
+        asked = set().union(*(e for e, _ in held)) - {""}
+        return [i for i, entity in rows if entity not in asked and i not in foreign]
     return [i for i, entity in rows if (entity in entities if entity else i in judged) and i not in foreign]
 
 

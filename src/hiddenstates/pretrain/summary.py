@@ -56,5 +56,5 @@ def tuning(made: Sequence[Checkpoints]) -> pd.DataFrame:
 
 
 def beaten(table: pd.DataFrame) -> str:
-    """Which of the systems in `gains`'s table it beats, which beat it, and which cannot be told apart."""
-    return told(table, ("**above**", "**below**", "**not told apart from**"))
+    """Which of the systems in `gains`'s table it beats, which beat it, and which are equivalent or undecided."""
+    return told(table, ("**above**", "**below**", "**equivalent to**", "**undecided against**"))

@@ -7,8 +7,8 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
-from hiddenstates.report.estimates import told, written
-from hiddenstates.report.significance import ALPHA
+from hiddenstates.report.estimates import difference, told, written
+from hiddenstates.report.significance import BETTER
 from hiddenstates.retrieval.measures import mean_score
 
 TEXT = "chosen"
@@ -16,6 +16,10 @@ NOTHING = (
     "**Images.** No question on dev shows an image that a passage has: the text's vector is all there is to return."
 )
 SEEN = {"train": "entities seen in training", "test": "entities never seen"}
+"""Of the CLIP that the stage `pretrain` trains, where the corpus is the one that it was trained beside."""
+
+UNKNOWN = {"test": "the test questions"}
+"""Where nobody knows which entities the CLIP has seen."""
 SYSTEMS = {
     TEXT: "the text's vector alone",
     "image": "the image's vector alone",
@@ -33,6 +37,36 @@ def best_on(runs: Mapping[str, Run], task: Task, measure: str) -> str:
     return max(means, key=means.__getitem__)
 
 
+def text(advised: str, weight: float, means: pd.DataFrame, gains: pd.DataFrame, measure: str) -> str:
+    """What to index for questions of text: one sentence to quote, and a table.
+
+    advised: `fused` or `chosen`; weight: of the cosine beside the words
+    means:   a row per system, columns (set, measure), on test; gains: `paired`'s table
+    """
+    overall = means.xs(measure, axis=1, level="measure").mean(axis=1)
+    what = (
+        f"**both the embedding and the words**, {weight:g} to {1 - weight:.2g}"
+        if weight < 1
+        else "**the embedding alone**"
+    )
+    sentence = f"**Text.** Index {what}: {measure} {overall[advised]:.3f} on test, where the published embedding has "
+    return f"{sentence}{overall['default']:.3f} and BM25 {overall['bm25']:.3f}.\n\n{_table(means, gains, measure)}"
+
+
+def _table(means: pd.DataFrame, gains: pd.DataFrame, measure: str) -> str:
+    """A row per set: each system's mean, and of those that were compared with the default the difference's verdict."""
+    lines = [f"| set | {' | '.join(means.index)} |", "|---" * (len(means) + 1) + "|"]
+    for name in gains.index.unique("set"):
+        told = gains.loc[name].to_dict("index")
+        cells = [f"{means.loc[s, (name, measure)]:.3f}" + _told(told.get(s)) for s in means.index]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _told(row: Mapping[Any, Any] | None) -> str:
+    return f", {row['verdict']} ({difference(row)})" if row else ""
+
+
 def advice(best: str, scores: pd.DataFrame, gains: pd.DataFrame, rivals: pd.DataFrame, measure: str) -> str:
     """What to return where a question shows an image.
 
@@ -43,24 +77,25 @@ def advice(best: str, scores: pd.DataFrame, gains: pd.DataFrame, rivals: pd.Data
     rows, gain = scores.to_dict("index"), gains.to_dict("index").get(best)
     means = ", ".join(f"{name} {written(row)}" for name, row in rows.items())
     measured = f"**Questions that show an image** ({rows[best]['n']} on test). {measure}: {means}."
-    if gain is None or gain["p"] >= ALPHA or gain["difference"] <= 0:
+    if gain is None or gain["verdict"] != BETTER:
         return (
             f"{measured} Nothing that looks at the image beats the text for sure: return **the text's vector alone**."
         )
-    words = ("**above** it", "**below** it", "**not told apart** from it")
+    words = ("**above** it", "**below** it", "**equivalent** to it", "**undecided** against it")
     return f"{measured} So return {SYSTEMS[best]} (`{best}`, the best on dev). On test, {told(rivals, words)}."
 
 
-def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame) -> str:
+def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame, seen: Mapping[str, str]) -> str:
     """Is it the eye that fails? How often the right image comes first, and what a perfect eye would be worth.
 
     flags:    by split, a row a system: recall@1 of the right image
     possible: a row an oracle; columns as `estimate` has them
+    seen:     what to call the questions of a split: `SEEN` or `UNKNOWN`
     """
-    groups = {group: flags[group].to_dict("index") for group in ("train", "test") if group in flags}
+    groups = {group: flags[group].to_dict("index") for group in seen if group in flags}
     parts = []
     for system in dict.fromkeys(("image", "name", best)):
-        rows = (f"{written(rows[system])} on {SEEN[group]}" for group, rows in groups.items())
+        rows = (f"{written(rows[system])} on {seen[group]}" for group, rows in groups.items())
         parts.append(f"by `{system}` {', '.join(rows)}")
     oracles = ", ".join(f"{name} {written(row)}" for name, row in possible.to_dict("index").items())
     return f"**The right image comes first**, recall@1: {'; '.join(parts)}. What could be reached on test: {oracles}."

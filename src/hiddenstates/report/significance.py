@@ -1,29 +1,83 @@
-"""Is the difference real? Intervals by bootstrap, p values by randomization, both over clusters of queries.
+"""Is the difference real? Interval and test are one procedure, so that they can never contradict each other.
 
-Queries about one entity, or made by one template, are not independent: they are drawn, or flipped, together.
+Random signs, one per group of queries (Fisher's randomization for paired scores, Smucker et al. 2007): a difference d
+is refuted at a level if, d taken away, too few draws lie as far from 0 as what was observed. The interval holds all
+differences that are not refuted. Queries about one entity are not independent: they get one sign together. Where
+queries also share templates, every draw is widened by how much the error grows when both are seen (Cameron, Gelbach &
+Miller 2011).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from scipy.stats import rankdata
 
+from hiddenstates.retrieval.measures import shares
+
 Pairs = Float64[np.ndarray, " pair"]
+Weights = Float64[np.ndarray, " item"]
+Groups = Mapping[str, Sequence[str]]
+Codes = Int[np.ndarray, " item"]
 RESAMPLES = 2_000
 FLIPS = 10_000
+TOGETHER = 1_000  # draws of signs that judge many strategies at once
 AT_ONCE = 1 << 22  # sums under random signs that a test holds, to bound memory
 LEVEL = 0.95
 ALPHA = 0.05
+MARGIN = 0.01
+"""Of a measure: a smaller difference does not matter."""
+
+LEAST = 6
+"""Groups; fewer have no pattern of signs that is rarer than 5%, and nothing can be said."""
+
+BETTER, WORSE, EQUIVALENT, UNDECIDED = VERDICTS = ("better", "worse", "equivalent", "undecided")
+
+
+@dataclass(frozen=True, eq=False)
+class Flips:
+    """A difference and its draws: draw i reaches what was observed if a difference in [lows[i], highs[i]] is true.
+
+    lows, highs: sorted; lows ascending, highs descending
+    """
+
+    difference: float
+    lows: Float64[np.ndarray, " draw"]
+    highs: Float64[np.ndarray, " draw"]
+
+    def p(self, true: float = 0.0) -> float:
+        """Two-sided p of the hypothesis that this is the true difference."""
+        below = np.searchsorted(self.lows, true + 1e-12, side="right")
+        above = np.searchsorted(-self.highs, -true + 1e-12, side="right")
+        return float(min(below, above) / len(self.lows))
+
+    def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """All differences whose `p` is at least alpha."""
+        last = max(int(np.ceil(alpha * len(self.lows) - 1e-9)) - 1, 0)
+        return float(self.lows[last]), float(self.highs[last])
+
+    def verdict(self, alpha: float = ALPHA, margin: float = MARGIN) -> str:
+        """One of `VERDICTS`. Equivalent: two one-sided tests say that the difference is below the margin, either way.
+
+        What is equivalent is called so even where it is surely not 0: that difference does not matter.
+        """
+        inside = np.abs(self.interval(2 * alpha)).max() < margin
+        if inside:
+            return EQUIVALENT
+        if self.p() >= alpha:
+            return UNDECIDED
+        return BETTER if self.difference > 0 else WORSE
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A paired difference of means, first minus second.
 
-    n: queries; clusters: independent groups of them; low, high: a 95% interval; p: two-sided, 1 when nothing differs
+    n: queries; clusters: independent groups of them; low, high: a 95% interval; p: two-sided, 1 when nothing differs;
+    below .05 exactly where the interval leaves out 0. flips: what all of these were read from
     """
 
     n: int
@@ -32,9 +86,10 @@ class Comparison:
     low: float
     high: float
     p: float
+    flips: Flips | None = field(default=None, repr=False, compare=False)
 
 
-def interval(values: pd.Series, clusters: Mapping[str, Sequence[str]], seed: int) -> tuple[float, float]:
+def interval(values: pd.Series, clusters: Groups, seed: int) -> tuple[float, float]:
     """A 95% interval of the mean of `values` by the multiway cluster bootstrap.
 
     values:   one number a query
@@ -51,41 +106,54 @@ def central(draws: Float64[np.ndarray, " draw"]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def compare(first: pd.Series, second: pd.Series, clusters: Mapping[str, Sequence[str]], seed: int) -> Comparison:
-    """The paired difference of two systems on the same queries; the first way of grouping is flipped in the test."""
-    difference = first - second
-    low, high = interval(difference, clusters, seed)
+def compare(
+    first: pd.Series, second: pd.Series, clusters: Groups, seed: int, weights: Weights | None = None, bound: float = 1.0
+) -> Comparison:
+    """The paired difference of two systems on the same queries.
+
+    clusters: as in `interval`; the first way of grouping gets the signs
+    weights:  of the queries; none: all the same
+    bound:    the largest difference that there can be, which ends an interval that nothing else does
+    """
+    difference = (first - second).to_numpy(float)
+    flips = flipped(difference, clusters, seed, weights, bound)
     groups = next(iter(clusters.values()))
-    p = randomization(difference.to_numpy(float)[None], groups, seed)[0]
-    return Comparison(len(difference), len(set(groups)), float(difference.mean()), low, high, float(p))
+    return Comparison(len(difference), len(set(groups)), flips.difference, *flips.interval(), flips.p(), flips)
 
 
 def compare_correlations(first: Pairs, second: Pairs, grades: Pairs, seed: int) -> Comparison:
-    """The difference of Spearman's correlations of two systems with the same grades, resampled pair by pair.
+    """The difference of Spearman's correlations of two systems with the same grades, each pair for itself.
 
-    Pairs are drawn for the interval; for the test, the two systems' ranks of a pair change places at random.
+    A pair's share of a correlation is that of `shares`: to first order, what the correlation would lose without it.
     """
-    ours, theirs, truth = (rankdata(values) for values in (first, second, grades))
-    difference = _correlation_gap(ours, theirs, truth)
-    random = np.random.default_rng(seed)
-    draws = random.integers(len(truth), size=(RESAMPLES, len(truth)))
-    low, high = central(np.array([_correlation_gap(ours[d], theirs[d], truth[d]) for d in draws]))
-    swaps = random.random((RESAMPLES, len(truth))) < 0.5
-    swapped = [_correlation_gap(np.where(s, theirs, ours), np.where(s, ours, theirs), truth) for s in swaps]
-    p = (np.sum(np.abs(swapped) >= abs(difference) - 1e-12) + 1) / (RESAMPLES + 1)
-    return Comparison(len(truth), len(truth), difference, low, high, float(p))
+    ours, theirs = (pd.Series(shares(rankdata(s)[None], rankdata(grades))[0]) for s in (first, second))
+    return compare(ours, theirs, {"pair": [str(i) for i in range(len(grades))]}, seed, bound=2.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """P values corrected for their number, so that none is false with probability over alpha (Holm 1979)."""
-    order = np.argsort(p_values)
+    order = np.argsort(p_values, kind="stable")
     steps = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return [float(p) for p in corrected]
 
 
-def resamples(clusters: Mapping[str, Sequence[str]], seed: int) -> Float64[np.ndarray, "draw item"]:
+def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
+    """The level that Holm's procedure holds each of these against: an interval at it agrees with the corrected p.
+
+    The smallest meets alpha over their number, the next a milder one, until one is not below: the rest meet its level.
+    """
+    levels, level = np.empty(len(p_values)), alpha
+    failed = False
+    for place, i in enumerate(np.argsort(p_values, kind="stable")):
+        level = level if failed else alpha / (len(p_values) - place)
+        failed = failed or p_values[i] >= level
+        levels[i] = level
+    return [float(value) for value in levels]
+
+
+def resamples(clusters: Groups, seed: int) -> Float64[np.ndarray, "draw item"]:
     """How often each item is drawn by the pigeonhole bootstrap, a row a draw.
 
     Groups are drawn in every way of grouping, and an item weighs the product (Owen 2007).
@@ -99,33 +167,81 @@ def resamples(clusters: Mapping[str, Sequence[str]], seed: int) -> Float64[np.nd
     return weights[weights.any(1)]  # with few groups in two ways a draw can miss every item
 
 
-def _correlation_gap(first: Pairs, second: Pairs, truth: Pairs) -> float:
-    return _spearman(first, truth) - _spearman(second, truth)
+def flipped(
+    differences: Weights, clusters: Groups, seed: int, weights: Weights | None = None, bound: float = 1.0
+) -> Flips:
+    """The draws of a weighted mean of differences; as in `compare`."""
+    weights = np.ones(len(differences)) if weights is None else weights
+    ways = [_codes(groups) for groups in clusters.values()]
+    sums = np.array([np.bincount(ways[0], weights=row) for row in (weights * differences, weights)]).T
+    total, size = sums.sum(0)
+    mean = float(total / size)
+    drawn, sizes = (_signs(len(sums), seed, FLIPS) @ sums).T
+    wide = widening(differences - mean, ways, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.array([(total - drawn) / (size - sizes), (total + drawn) / (size + sizes)])
+    ends[0, sizes >= size - 1e-9], ends[1, sizes <= 1e-9 - size] = (
+        -np.inf,
+        np.inf,
+    )  # the signs all alike: any difference
+    ends[1, sizes >= size - 1e-9], ends[0, sizes <= 1e-9 - size] = np.inf, -np.inf
+    reach = np.clip(mean + wide * (np.sort(ends, axis=0) - mean), -bound, bound)
+    return Flips(mean, np.sort(reach[0]), -np.sort(-reach[1]))
 
 
-def _spearman(values: Pairs, truth: Pairs) -> float:
-    """0 where all values are equal, as in `measures.correlate`."""
-    ranks, grades = (x - x.mean() for x in (rankdata(values), rankdata(truth)))
-    scale = np.sqrt((ranks @ ranks) * (grades @ grades))
-    return float(ranks @ grades / scale) if scale else 0.0
+def widening(residuals: Weights, ways: Sequence[Codes], weights: Weights) -> float:
+    """The standard error that sees every way of grouping, over that of the first alone; at least 1."""
+    first = _variance(residuals, ways[0], weights)
+    whole = sum(
+        (-1) ** (size + 1) * _variance(residuals, _crossed(some), weights)
+        for size in range(1, len(ways) + 1)
+        for some in combinations(ways, size)
+    )
+    return float(np.sqrt(max(whole / first, 1.0))) if first > 0 else 1.0
 
 
-def _codes(groups: Sequence[str]) -> Int[np.ndarray, " query"]:
-    return np.unique(np.asarray(groups), return_inverse=True)[1]
+def told_apart(
+    differences: Float[np.ndarray, "candidate query"], groups: Sequence[str], seed: int
+) -> Bool[np.ndarray, " candidate"]:
+    """Which of many candidates surely differ from nothing, so that one false among all comes with at most 5%.
 
-
-def randomization(
-    differences: Float[np.ndarray, "candidate query"], groups: Sequence[str], seed: int, flips: int = FLIPS
-) -> Float64[np.ndarray, " candidate"]:
-    """Two-sided p of each row: how often do random signs, one a group, give a sum as far from 0?
-
-    (Fisher's randomization test for paired scores, Smucker et al. 2007.)
+    The same random signs for all: the largest of their standardised sums is what each one's must exceed (Westfall &
+    Young 1993). It costs two products of matrices, however many candidates there are.
     """
     codes = _codes(groups)
-    sums = np.array([np.bincount(codes, weights=row) for row in differences])
-    least, reached = np.abs(sums.sum(1)) - 1e-12, np.zeros(len(sums))
-    random, size = np.random.default_rng(seed), max(AT_ONCE // len(sums), 1)
-    for done in range(0, flips, size):
-        signs = random.choice([-1.0, 1.0], size=(min(size, flips - done), sums.shape[1]))
-        reached += (np.abs(signs @ sums.T) >= least).sum(0)
-    return (reached + 1) / (flips + 1)
+    signs = _signs(int(codes.max()) + 1, seed, TOGETHER).astype(np.float32)
+    indicator = np.eye(codes.max() + 1, dtype=np.float32)[codes]
+    largest, seen = np.zeros(len(signs)), np.zeros(len(differences))
+    for first in range(0, len(differences), 1 + AT_ONCE // len(signs)):
+        rows = slice(first, first + 1 + AT_ONCE // len(signs))
+        sums = differences[rows].astype(np.float32) @ indicator
+        scale = np.sqrt(np.square(sums).sum(1))
+        sums /= np.where(scale > 0, scale, 1.0)[:, None]
+        seen[rows] = np.abs(sums.sum(1))
+        np.maximum(largest, np.abs(signs @ sums.T).max(1), out=largest)
+    limit = np.sort(largest)[int(np.ceil((1 - ALPHA) * len(largest))) - 1]
+    found: Bool[np.ndarray, " candidate"] = seen > limit + 1e-5
+    return found
+
+
+def _signs(groups: int, seed: int, draws: int) -> Float64[np.ndarray, "draw group"]:
+    """Every pattern of signs where there are few, else some at random and the one without a change."""
+    if 2**groups <= draws:
+        return np.array(list(product((1.0, -1.0), repeat=groups)))
+    random = np.random.default_rng(seed).integers(2, size=(draws, groups), dtype=np.int8)
+    return np.vstack([np.ones(groups), 1.0 - 2.0 * random])
+
+
+def _variance(residuals: Weights, codes: Codes, weights: Weights) -> float:
+    """Of the weighted mean, up to a factor that all ways share."""
+    sums = np.bincount(codes, weights=weights * residuals)
+    groups = len(np.unique(codes))
+    return float(sums @ sums) * groups / max(groups - 1, 1)
+
+
+def _crossed(ways: Sequence[Codes]) -> Codes:
+    return np.unique(np.array(ways), axis=1, return_inverse=True)[1].ravel()
+
+
+def _codes(groups: Sequence[str]) -> Codes:
+    return np.unique(np.asarray(groups), return_inverse=True)[1]

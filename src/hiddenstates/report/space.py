@@ -4,22 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from hiddenstates.core.data import Task
+from hiddenstates.core.joined import AnyStrategy, Joined, parse
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.choice import Choice
-from hiddenstates.report.significance import ALPHA, holm, randomization
+from hiddenstates.report.significance import told_apart
 from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.validation import equally
 
 
-def spaces(n_states: int) -> dict[str, Callable[[Strategy], bool]]:
+def spaces(n_states: int) -> dict[str, Callable[[AnyStrategy], bool]]:
     """Ever smaller spaces of strategies, by name; none holds learned weights or whitening."""
     final = n_states - 1
 
-    def plain(strategy: Strategy) -> bool:
+    def plain(strategy: AnyStrategy) -> bool:
         return kind(strategy) == PLAIN
 
-    def contiguous(strategy: Strategy) -> bool:
+    def contiguous(strategy: AnyStrategy) -> bool:
         return plain(strategy) and strategy.layers[-1] - strategy.layers[0] == len(strategy.layers) - 1
 
     return {
@@ -33,8 +35,10 @@ def spaces(n_states: int) -> dict[str, Callable[[Strategy], bool]]:
 PLAIN = "neither"
 
 
-def kind(strategy: Strategy) -> str:
-    """What it has beyond a set of layers: learned weights, whitening, both or neither."""
+def kind(strategy: AnyStrategy) -> str:
+    """What it has beyond a set of layers: learned weights, whitening, both or neither; or a partner."""
+    if isinstance(strategy, Joined):
+        return "joined with the default"
     return " and ".join(["learned weights"] * bool(strategy.weights) + ["whitening"] * bool(strategy.whitened)) or PLAIN
 
 
@@ -43,7 +47,7 @@ def kinds(points: pd.DataFrame) -> pd.DataFrame:
 
     points: one row a strategy, columns dev and test
     """
-    of = points.index.map(lambda name: kind(Strategy.parse(name))).rename("kind")
+    of = points.index.map(lambda name: kind(parse(name))).rename("kind")
     best = points.groupby(of, sort=False)["dev"].agg(strategies="size", strategy="idxmax")
     table = best.join(points.rename_axis(None), on="strategy")
     return table.join((table[["dev", "test"]] - table.loc[PLAIN, ["dev", "test"]]).add_prefix("gain on "))
@@ -73,10 +77,10 @@ def shrinking(dev: Sweep, test: Sweep, measure: str, n_states: int) -> pd.DataFr
     return table.loc[list(dev.means.columns.unique("set"))]
 
 
-def exchanged(choices: Mapping[str, Choice], test: Sweep, measure: str) -> pd.DataFrame:
+def exchanged(chosen: Mapping[str, AnyStrategy], test: Sweep, measure: str) -> pd.DataFrame:
     """What the strategy that one set chose scores on the others: a row for each that chose, a column for each asked."""
     table = test.means.xs(measure, axis=1, level="measure")
-    return pd.DataFrame({name: table.loc[str(choice.strategy)] for name, choice in choices.items()}).T
+    return pd.DataFrame({name: table.loc[str(strategy)] for name, strategy in chosen.items()}).T
 
 
 def top(swept: Sweep, measure: str, sets: Sequence[str], n: int) -> dict[str, pd.Series]:
@@ -85,15 +89,29 @@ def top(swept: Sweep, measure: str, sets: Sequence[str], n: int) -> dict[str, pd
     return {name: table[name].nlargest(n) for name in sets}
 
 
-def not_told_apart(swept: Sweep, choice: Choice, task: Task, measure: str, sets: Sequence[str], seed: int) -> int:
-    """How many other strategies a paired randomization test cannot tell from the choice (Holm-corrected p >= 0.05).
+def not_told_apart(
+    swept: Sweep,
+    strategy: AnyStrategy,
+    values: Float[np.ndarray, " query"],
+    task: Task,
+    measure: str,
+    sets: Sequence[str],
+    seed: int,
+) -> int:
+    """How many other strategies a paired randomization test cannot tell from this one, whichever of them one asks of.
 
-    Each query set weighs the same, as in the choice; queries about one entity are flipped together.
+    values: each query's measure under the strategy, which the sweep need not hold. Each query set weighs the same, as
+    in the choice; queries about one entity get one sign.
     """
-    of = np.array(task.queries["set"][:])
-    weights = np.where(np.isin(of, sets), 1.0 / len(sets) / pd.Series(of).map(pd.Series(of).value_counts()), 0.0)
-    values = swept.values[measure]
-    differences = (values[swept.row(choice.strategy)] - values) * weights
-    flips = int(2 * len(values) / ALPHA)  # fewer could not show a p that survives the correction
-    p = holm(list(randomization(differences, next(iter(task.clusters().values())), seed, flips)))
-    return sum(value >= ALPHA for value in p) - 1  # the choice itself differs from itself by nothing
+    weights = equally(task, sets, np.isin(task.queries["set"][:], list(sets)))
+    differences = (swept.values[measure] - values) * weights
+    apart = told_apart(differences, next(iter(task.clusters().values())), seed)
+    others = np.array([other != strategy for other in swept.strategies])
+    return int((others & ~apart).sum())
+
+
+def short(strategy: AnyStrategy) -> str:
+    """A strategy's name, its learned weights left out."""
+    if isinstance(strategy, Strategy) and strategy.weights:
+        return f"learned weights/{strategy.pool}{strategy.steps}"
+    return str(strategy)

@@ -10,7 +10,7 @@ import pandas as pd
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
 from hiddenstates.report.estimates import corrected, told
-from hiddenstates.report.significance import ALPHA, Comparison, compare, compare_correlations
+from hiddenstates.report.significance import BETTER, MARGIN, Comparison, compare, compare_correlations
 from hiddenstates.retrieval.measures import correlate, evaluate
 
 
@@ -20,30 +20,36 @@ def means(runs: Mapping[str, Run], task: Task, measures: Sequence[str]) -> pd.Da
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=("set", "measure"), index="system")
 
 
-def paired(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int) -> pd.DataFrame:
+def paired(
+    runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int, margin: float = MARGIN
+) -> pd.DataFrame:
     """Each system against the baseline on each query set: one row (set, system).
 
-    Columns n, clusters, difference, low, high (a 95% interval) and p, corrected by Holm for all the rows.
+    Columns as `corrected` has them, its correction over all the rows.
     """
     rows = {}
     for name in task.sets:
         part = task.select(set=name)
         for system in (s for s in runs if s != baseline):
             rows[name, system] = _compared(runs[system], runs[baseline], part, measure, seed)
-    return corrected(rows).rename_axis(("set", "system"))
+    return corrected(rows, margin).rename_axis(("set", "system"))
 
 
-def confirm(chosen: Mapping[str, Run], default: Run, task: Task, measure: str, seed: int) -> pd.DataFrame:
+def confirm(
+    chosen: Mapping[str, Run], default: Run, task: Task, measure: str, seed: int, margin: float = MARGIN
+) -> pd.DataFrame:
     """What each query set chose against the default, on that set: `paired`'s columns, one row a set, Holm over them."""
     rows = {name: _compared(run, default, task.select(set=name), measure, seed) for name, run in chosen.items()}
-    return corrected(rows).rename_axis("set")
+    return corrected(rows, margin).rename_axis("set")
 
 
-def pooled(runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int) -> pd.DataFrame:
+def pooled(
+    runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int, margin: float = MARGIN
+) -> pd.DataFrame:
     """Each system against the baseline on all the queries together: `paired`'s columns, one row a system."""
     others = {name: run for name, run in runs.items() if name != baseline}
     rows = {name: _compared(run, runs[baseline], task, measure, seed) for name, run in others.items()}
-    return corrected(rows).rename_axis("system")
+    return corrected(rows, margin).rename_axis("system")
 
 
 def _scores(run: Run, task: Task, measures: Sequence[str]) -> dict[tuple[str, str], float]:
@@ -82,14 +88,13 @@ def against(gains: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def verdict(gains: pd.DataFrame, system: str, default: str) -> str:
-    """A paragraph of Markdown: on which sets a system beats the default, on which it loses, where none can say.
+    """A paragraph of Markdown: on which sets a system beats the default, on which it loses, and where neither.
 
     gains: one row a set, `paired`'s columns
     """
     if not gains["difference"].any():
         return f"It is the default itself, or ranks as the default does: nothing beats {default}."
-    better = (gains["p"] < ALPHA) & (gains["difference"] > 0)
-    keep = "" if better.any() else f" Nothing beats the default: keep {default}."
+    keep = "" if (gains["verdict"] == BETTER).any() else f" Nothing beats the default: keep {default}."
     return f"On test, {system} against {default}: {told(gains)}.{keep}"
 
 

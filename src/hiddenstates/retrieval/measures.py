@@ -49,6 +49,28 @@ def correlate(run: Run, qrels: Qrels) -> dict[str, float]:
     return {"spearman": float(spearmanr(scores, grades)[0]), "pearson": float(pearsonr(scores, grades)[0])}
 
 
+def shares(
+    rows: Float64[np.ndarray, "strategy pair"], truth: Float64[np.ndarray, " pair"]
+) -> Float64[np.ndarray, "strategy pair"]:
+    """Each pair's share of a row's Pearson correlation with the truth (of ranks: Spearman's); their mean is that.
+
+    It is what the correlation depends on, pair by pair, to first order (its influence function, Devlin et al. 1975): a
+    mean over pairs can be compared, resampled and cross-validated as a measure of queries can. 0 for a constant row.
+    """
+    rows, truth = _standard(rows), _standard(truth[None])[0]
+    products = rows * truth
+    correlation = products.mean(1, keepdims=True)
+    found: Float64[np.ndarray, "strategy pair"] = products - correlation * (rows**2 + truth**2 - 2) / 2
+    return np.where(rows.any(1, keepdims=True) & truth.any(), found, 0.0)
+
+
+def _standard(rows: Float64[np.ndarray, "row pair"]) -> Float64[np.ndarray, "row pair"]:
+    """Mean 0 and variance 1; 0 where all are equal."""
+    centred = rows - rows.mean(1, keepdims=True)
+    scale = np.sqrt(np.square(centred).mean(1, keepdims=True))
+    return np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
+
+
 def parse_measure(name: str) -> tuple[str, int]:
     """`ndcg@10` as ("ndcg", 10)."""
     found = _FORM.fullmatch(name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float, Float32, Float64, Int32
 from scipy.stats import rankdata
 from tqdm import tqdm
 
@@ -22,7 +22,7 @@ from hiddenstates.encoding.pooled import PooledStates, layer_normed
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Spectrum, Whitening, Whitenings, varies
 from hiddenstates.retrieval.gram import COMBINES, Pairs, Passages, Queries, subset_cosines, subset_ranks
-from hiddenstates.retrieval.measures import from_ranks
+from hiddenstates.retrieval.measures import from_ranks, shares
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sweep:
     strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added.
                 From `sweep_joined` they are joined ones, from `sweep_words` those with words beside them
     means:      one row a strategy, columns (set, measure)
-    values:     by measure, for every strategy and query; empty for similarity, which has no score of a single pair
+    values:     by measure, for every strategy and query; of a correlation, the share that the query's pairs have in it
     constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
     """
 
@@ -218,7 +218,9 @@ def from_cosines(
     constant: Sequence[AnyStrategy],
 ) -> Sweep:
     """The sweep of strategies whose cosines of the judged pairs are known, for similarity."""
-    return Sweep(list(strategies), _correlations(cosines, task, strategies), {}, list(constant))
+    correlated = _correlated(cosines, task)
+    single = {name: shared.astype(np.float32) for name, shared in correlated.items()}
+    return Sweep(list(strategies), _means(correlated, task, strategies), single, list(constant))
 
 
 def judged_pairs(task: Task) -> Pairs:
@@ -246,34 +248,33 @@ def judged_pairs(task: Task) -> Pairs:
 
 
 def _means(
-    values: dict[str, Float32[np.ndarray, "strategy query"]], task: Task, strategies: Sequence[AnySystem]
+    values: Mapping[str, Float[np.ndarray, "strategy query"]], task: Task, strategies: Sequence[AnySystem]
 ) -> pd.DataFrame:
     sets = np.array(task.queries["set"][:])
     columns = {(name, m): v[:, sets == name].mean(1, dtype=float) for name in task.sets for m, v in values.items()}
     return _table(columns, strategies)
 
 
-def _correlations(
-    cosines: Float64[np.ndarray, "strategy pair"], task: Task, strategies: Sequence[AnySystem]
-) -> pd.DataFrame:
-    columns = {}
+def _correlated(
+    cosines: Float64[np.ndarray, "strategy pair"], task: Task
+) -> dict[str, Float64[np.ndarray, "strategy query"]]:
+    """What each query's pairs have in the correlation of its set, so that their mean is that correlation."""
+    rows = [task.qrels[query] for query in task.queries["id"][:]]
+    grades = np.array([grade for row in rows for grade in row.values()])
+    query_of = np.repeat(np.arange(len(rows)), list(map(len, rows)))
     sets = np.array(task.queries["set"][:])
-    grades = np.array([grade for query in task.queries["id"][:] for grade in task.qrels[query].values()])
-    pair_sets = np.repeat(sets, [len(task.qrels[query]) for query in task.queries["id"][:]])
+    found = {name: np.zeros((len(cosines), len(rows))) for name in ("spearman", "pearson")}
     for name in task.sets:
-        ours, truth = cosines[:, pair_sets == name], grades[pair_sets == name]
-        columns[name, "spearman"] = _pearson(rankdata(ours, axis=1), rankdata(truth))
-        columns[name, "pearson"] = _pearson(ours, truth)
-    return _table(columns, strategies)
-
-
-def _pearson(
-    rows: Float64[np.ndarray, "strategy pair"], truth: Float64[np.ndarray, " pair"]
-) -> Float64[np.ndarray, " strategy"]:
-    """0 for a row of equal values, as in `measures.correlate`."""
-    rows, truth = rows - rows.mean(1, keepdims=True), truth - truth.mean()
-    scale = np.linalg.norm(rows, axis=1) * np.linalg.norm(truth)
-    return rows @ truth / np.where(scale > 0, scale, 1.0)
+        inside = sets[query_of] == name
+        ours, truth, places = cosines[:, inside], grades[inside], query_of[inside]
+        first = np.flatnonzero(np.diff(places, prepend=-1))
+        weight = (sets == name).sum() / inside.sum()
+        for measure, part in {
+            "spearman": shares(rankdata(ours, axis=1), rankdata(truth)),
+            "pearson": shares(ours, truth),
+        }.items():
+            found[measure][:, places[first]] = weight * np.add.reduceat(part, first, axis=1)
+    return found
 
 
 def _table(columns: dict[tuple[str, str], np.ndarray], strategies: Sequence[AnySystem]) -> pd.DataFrame:

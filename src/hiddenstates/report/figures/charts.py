@@ -9,7 +9,10 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from hiddenstates.report.figures.style import ACCENT, INK, QUIET, blank
-from hiddenstates.report.significance import ALPHA
+from hiddenstates.report.significance import BETTER, EQUIVALENT, UNDECIDED, WORSE
+
+COLOURS = {BETTER: "#2b6ca3", WORSE: ACCENT, EQUIVALENT: INK, UNDECIDED: QUIET}
+"""Of a difference, by its verdict."""
 
 
 def steps(table: pd.DataFrame, unit: str) -> Figure:
@@ -44,16 +47,23 @@ def scatter(points: pd.DataFrame, marked: Mapping[str, str], unit: str) -> Figur
     return figure
 
 
-def differences(table: pd.DataFrame, unit: str, against: str) -> Figure:
-    """A dot and its 95% interval a row; columns difference, low, high, and p already corrected."""
+def differences(table: pd.DataFrame, unit: str, against: str, margin: float = 0.0) -> Figure:
+    """A dot and its 95% interval per row, coloured by its verdict; columns difference, low, high, verdict.
+
+    margin: a smaller difference does not matter; shaded
+    """
     figure, ax = blank(0.34 * len(table) + 1.1)
     for i, (_, row) in enumerate(table.iloc[::-1].iterrows()):
-        color = ACCENT if row["p"] < ALPHA else QUIET
+        color = COLOURS[row["verdict"]]
         ax.plot([row["low"], row["high"]], [i, i], color=color, lw=2.5, solid_capstyle="round")
         ax.plot(row["difference"], i, "o", color=color, ms=7)
     ax.axvline(0, color=INK, lw=0.8)
+    ax.axvspan(-margin, margin, color=QUIET, alpha=0.15, lw=0)
+    for verdict in [name for name in COLOURS if name in set(table["verdict"])]:
+        ax.plot([], [], "o-", color=COLOURS[verdict], lw=2.5, label=verdict)
+    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     ax.set_yticks(range(len(table)), table.index[::-1])
-    ax.set_xlabel(f"difference in {unit} against {against}, with its 95% interval (red: p < {ALPHA} after Holm)")
+    ax.set_xlabel(f"difference in {unit} against {against}, with its 95% interval")
     ax.grid(axis="x", alpha=0.3)
     ax.margins(y=0.12)
     return figure

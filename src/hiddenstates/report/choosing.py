@@ -1,0 +1,86 @@
+"""What came of choosing, as one sentence to quote, a small table, and what a choice for all sets costs one of them."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from hiddenstates.core.joined import parse
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.report.estimates import difference
+from hiddenstates.report.significance import WORSE
+from hiddenstates.report.space import short
+from hiddenstates.retrieval.validation import Validation
+
+
+def answer(choice: Choice, found: Validation, strategies: int, names: tuple[str, str]) -> str:
+    """The first sentence: keep the published embedding, or index another, and why.
+
+    names: of the published embedding and of what was chosen
+    """
+    default, chosen = names
+    measured = f"{choice.evidence['measure']} {found.gain:+.3f} ± {found.error:.3f}"
+    among = f"choosing among {strategies:,} strategies, cross-validated on {len(found.differences):,} dev queries"
+    if not found.picks:
+        return f"**Keep the published embedding, `{default}`**: dev has too few independent queries to choose by."
+    if choice.strategy == parse(choice.evidence["default"]):
+        reason = "which is not above one standard error" if not found.pays else "by the published embedding itself"
+        return f"**Keep the published embedding, `{default}`**: {among}, gains {measured}, {reason}."
+    return f"**Index `{chosen}` instead of the published `{default}`**: {among}, gains {measured}."
+
+
+def validated(found: Mapping[str, Validation]) -> pd.DataFrame:
+    """A row per validated choice: queries, the gain and its standard error, whether choosing pays, what is proposed."""
+    rows = {
+        name: {
+            "queries": len(one.differences[one.weights > 0]),
+            "gain": one.gain,
+            "standard error": one.error,
+            "pays": one.pays,
+            "folds that agree": f"{max(map(one.picks.count, one.picks), default=0)} of {len(one.picks)}",
+            "proposed": short(parse(one.proposal.name)),
+        }
+        for name, one in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def by_set(gains: pd.DataFrame, means: pd.DataFrame, measure: str) -> str:
+    """A Markdown table: per set the default, what was chosen, their difference on test, and the verdict.
+
+    gains: one row per set, `paired`'s columns, none where the default was kept; means: `means`' table of the two runs
+    """
+    if gains.empty:
+        rows = [f"| {name} | {means.loc['default', (name, measure)]:.3f} |" for name in means.columns.unique(0)]
+        return "\n".join([f"| set | {measure} on test |", "|---|---|", *rows])
+    lines = ["| set | n | published | chosen | difference | verdict |", "|---|---|---|---|---|---|"]
+    for name, row in gains.to_dict("index").items():
+        default, chosen = (means.loc[system, (name, measure)] for system in ("default", "chosen"))
+        values = f"{row['n']} | {default:.3f} | {chosen:.3f} | {difference(row)} | {row['verdict']}"
+        lines.append(f"| {name} | {values} |")
+    return "\n".join(lines)
+
+
+def costs(gains: pd.DataFrame, own: Mapping[str, Validation]) -> str:
+    """Which sets lose by a choice for all, which gain by their own, how to choose for fewer; nothing for one set."""
+    if len(own) < 2:
+        return ""
+    losing = [f"{name} ({difference(row)})" for name, row in gains.to_dict("index").items() if row["verdict"] == WORSE]
+    apart = [f"{name} (`{short(parse(one.proposal.name))}`, {one.gain:+.3f})" for name, one in own.items() if one.pays]
+    lost = f"The choice for all sets costs {', '.join(losing)}. " if losing else ""
+    alone = f"Choosing for a set alone pays, on dev, for {', '.join(apart)}. " if apart else ""
+    return f"{lost}{alone}To choose for fewer sets, name them: `strategies.sets`."
+
+
+def words(weight: float, found: Validation | None, measure: str) -> str:
+    """Whether words beside the vectors are advised."""
+    if found is None:
+        return "Sentence pairs are compared, not searched: words are left out."
+    gain = f"{measure} {found.gain:+.3f} ± {found.error:.3f} on dev, cross-validated"
+    if not found.picks:
+        return "Whether words beside the vectors help cannot be said: dev has too few independent queries."
+    if weight == 1:
+        return f"**Words beside the vectors** do not help here: fused with BM25, {gain}. Index the embedding alone."
+    return (
+        f"**Words beside the vectors**: fused with BM25, {weight:g} of the cosine and {1 - weight:.2g} of the words, "
+        f"{gain}. Index both."
+    )

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_sweep import states, task
+
+from hiddenstates.core.data import Task
+from hiddenstates.core.joined import Joined, parse
+from hiddenstates.core.strategy import Strategy
+from hiddenstates.retrieval.measures import evaluate
+from hiddenstates.retrieval.procedure import Search, decided, picked
+from hiddenstates.retrieval.search import search
+from hiddenstates.retrieval.sweep import sweep
+from hiddenstates.retrieval.validation import cross_validated
+
+DEFAULT = Strategy.parse("2/mean")
+
+
+def asked() -> Task:
+    """One set of queries, all with something to find."""
+    whole = task()
+    return whole.within(whole.kb.ids, [q for q, row in whole.qrels.rows.items() if max(row.values()) > 0])
+
+
+def procedure(learn: bool = False, join: bool = False) -> Search:
+    swept = sweep(states(), asked(), ["mrr@10"], (False,), (0.5,), [f"p{i}" for i in range(40)])
+    training = [f"p{i}" for i in range(40)]
+    return Search(swept, DEFAULT, states(), asked(), "mrr@10", asked().sets, learn, join, training, 0)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Search:
+    return procedure()
+
+
+def test_it_takes_the_largest_gain_less_its_error(plain: Search) -> None:
+    rows = np.ones(len(asked().queries), dtype=bool)
+    strategy, values = plain.best(rows)
+    expected = {}
+    for other in plain.swept.strategies:
+        gains = plain.swept.values["mrr@10"][plain.swept.row(other)].astype(float) - plain.baseline
+        sets = np.array(asked().queries["set"][:])
+        weights = sum((sets == s) / 2 / (sets == s).sum() for s in asked().sets)
+        residuals = weights * (gains - weights @ gains)
+        expected[other] = weights @ gains - np.sqrt(residuals @ residuals * len(gains) / (len(gains) - 1))
+    assert strategy == max(expected, key=lambda one: round(expected[one], 9))
+    assert (values == plain.swept.values["mrr@10"][plain.swept.row(strategy)]).all()
+
+
+def test_what_joins_and_learns_is_scored_as_it_is_searched() -> None:
+    found = procedure(learn=True, join=True)
+    _, *scored = found.scored(np.ones(len(asked().queries), dtype=bool))
+    made = [part for part, _ in scored]
+    strategies = [strategy for part in made for strategy in part.strategies]
+    assert {type(strategy) for strategy in strategies} >= {Joined}
+    for part in made:
+        for i, strategy in list(enumerate(part.strategies))[::4]:
+            run = search(states(), asked(), strategy, 90, found.whitening([strategy]))
+            expected = evaluate(run, asked().qrels, ["mrr@10"])["mrr@10"].to_numpy(np.float32)
+            assert (part.values["mrr@10"][i] == expected).all(), strategy
+
+
+def test_the_default_stays_unless_choosing_pays(plain: Search) -> None:
+    found = cross_validated(plain, plain.baseline, asked(), asked().sets, 0)
+    kept = decided(plain, replace(found, error=9.0), 0.01)
+    assert (kept.strategy, kept.whitening) == (DEFAULT, None)
+    taken = decided(plain, replace(found, differences=found.differences + 9, error=0.1), 0.02)
+    assert taken.strategy == parse(found.proposal.name)
+    assert taken.evidence["margin"] == 0.02
+    assert taken.evidence["cross-validated"]["queries"] == len(asked().queries)
+    assert taken.evidence["score"] == pytest.approx(float(found.weights @ found.proposal.values))
+
+
+def test_the_rows_of_some_strategies(plain: Search) -> None:
+    some = plain.swept.strategies[5:2:-1]
+    found = picked(some, plain.swept)
+    assert found.strategies == some
+    assert list(found.means.index) == list(map(str, some))
+    assert (found.values["mrr@10"] == plain.swept.values["mrr@10"][5:2:-1]).all()
