@@ -21,7 +21,7 @@ help:
 	@echo "make test    check style and types, run the tests"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   run the benchmarks"
-	@echo "make models  try every model type of the installed transformers, write docs/models.md; an hour on two cores"
+	@echo "make models  try every model type of the installed transformers, write docs/models.md"
 	@echo "make lint    mend the style of code and strip the notebooks' outputs"
 	@echo "make lock    pin the dependencies of pyproject.toml anew"
 

@@ -2,9 +2,11 @@
 
 Each type is built small, from its own default configuration, with random weights; saved; and loaded through
 `load_encoder`, which traces its states and refuses what it cannot use. What stands in the table is what came of that.
-Minutes; `make models` runs it. Name types to try these alone: nothing is written then.
+A quarter of an hour on two quiet cores; `make models` runs it. A run that was killed goes on from where it was. Name
+types to try these alone: nothing is written then.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -12,17 +14,20 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
+import numpy as np
 import transformers
+from PIL import Image
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from hiddenstates.core.errors import LabError, shortened
-from hiddenstates.core.paths import ROOT
+from hiddenstates.core.paths import ROOT, out_folder
+from hiddenstates.encoding.examining import TOLERANCE, same
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.families import parts_of
 from hiddenstates.encoding.models import load_found
@@ -30,6 +35,10 @@ from hiddenstates.encoding.small import save_small
 
 SECONDS = 120
 """A type that takes longer is given up."""
+
+TEXTS = ["a", "the flag of bern is red", "red"]
+SIZES = ((40, 30), (20, 50))
+"""Texts, and widths and heights of pictures, that are read alone and together."""
 
 PAGE = ROOT / "docs" / "models.md"
 ABOUT = """# Which models the lab can read
@@ -96,9 +105,28 @@ def _try(found: Found, folder: Path) -> None:
         return
     for part in list(parts_of(whole)) or [None]:
         try:
-            found.rows.append(_row(load_encoder(str(folder), part=part), part))
+            encoder = load_encoder(str(folder), part=part)
+            _check_alone(encoder, folder)
+            found.rows.append(_row(encoder, part))
         except Exception as error:  # LabError is what should come; anything else is told with its name
             found.faults[part or ""] = _sentence(error, folder)
+
+
+def _check_alone(encoder: Any, folder: Path) -> None:
+    """LabError where an input has other states alone than together, in any layer: what `load_encoder` should refuse."""
+    inputs: list[Any] = list(TEXTS) if encoder.reads_text else [_picture(folder, size) for size in SIZES]
+    together = encoder.states(inputs)
+    for i, value in enumerate(inputs):
+        alone = encoder.states([value]).values[:, 0]
+        if not same(alone, together.values[:, i, : alone.shape[1]]):
+            raise LabError("alone and together its states differ, and nobody noticed.")
+
+
+def _picture(folder: Path, size: tuple[int, int]) -> Path:
+    path = folder / f"{size[0]}.png"
+    pixels = np.random.default_rng(0).integers(256, size=(*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 def _row(encoder: Any, part: str | None) -> dict[str, Any]:
@@ -128,8 +156,6 @@ def _late(*_: Any) -> None:
 
 def page(results: Sequence[Found]) -> str:
     """docs/models.md."""
-    from hiddenstates.encoding.examining import TOLERANCE
-
     read = [found for found in results if found.rows]
     head = ABOUT.format(
         version=transformers.__version__,
@@ -181,18 +207,32 @@ def _unbuilt(results: Sequence[Found]) -> Iterator[str]:
 
 def main() -> None:
     names = sys.argv[1:] or list(MODEL_MAPPING_NAMES)
-    workers = multiprocessing.get_context("spawn").Pool(min(2, os.cpu_count() or 1), maxtasksperchild=40)
-    results = []
-    with workers:
-        for found in workers.imap(tried, names):
-            results.append(found)
-            state = found.unbuilt or "; ".join(found.faults.values()) or "wholly" * found.wholly or "partly"
-            print(f"{len(results)}/{len(names)} {found.model_type}: {state}", file=sys.stderr, flush=True)
     if sys.argv[1:]:
-        print(page(results))
-    else:
-        PAGE.write_text(page(results), encoding="utf-8")
-        print(page(results).split("## Read")[0])
+        print(page(list(_all(names))))
+        return
+    kept = out_folder() / f".models-{transformers.__version__}.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    done = [Found(**json.loads(line)) for line in kept.read_text("utf-8").splitlines()] if kept.exists() else []
+    with kept.open("a", encoding="utf-8") as file:
+        for found in _all([name for name in names if name not in {one.model_type for one in done}]):
+            file.write(json.dumps(asdict(found)) + "\n")
+            file.flush()
+            done.append(found)
+    order = {name: i for i, name in enumerate(names)}
+    made = page(sorted(done, key=lambda found: order[found.model_type]))
+    PAGE.write_text(made, encoding="utf-8")
+    kept.unlink()
+    print(made.split("## Read")[0])
+
+
+def _all(names: Sequence[str]) -> Iterator[Found]:
+    """What comes of each type, in the order in which it comes."""
+    workers = multiprocessing.get_context("spawn").Pool(2 * (os.cpu_count() or 1), maxtasksperchild=40)
+    with workers:
+        for i, found in enumerate(workers.imap_unordered(tried, names)):
+            state = found.unbuilt or "; ".join(found.faults.values()) or "wholly" * found.wholly or "partly"
+            print(f"{i + 1}/{len(names)} {found.model_type}: {state}", file=sys.stderr, flush=True)
+            yield found
 
 
 if __name__ == "__main__":
