@@ -27,11 +27,9 @@ def test_p_values_are_corrected_for_all_the_rows() -> None:
 
 
 def test_test_interval_and_verdict_of_a_row_say_one_thing() -> None:
-    random = np.random.default_rng(0)
-    values = {name: pd.Series(random.normal(effect, 0.1, 40)) for name, effect in EFFECTS.items()}
-    rows = {
-        name: compare(value, 0 * value, {"query": [str(i) for i in range(40)]}, 0) for name, value in values.items()
-    }
+    random, queries = np.random.default_rng(0), {"query": [str(i) for i in range(200)]}
+    values = {name: pd.Series(random.normal(effect, noise, 200)) for name, (effect, noise) in EFFECTS.items()}
+    rows = {name: compare(value, 0 * value, queries, 0) for name, value in values.items()}
     table = corrected(rows, margin=0.03)
     assert ((table["p"] < 0.05) == ((table["low"] > 0) | (table["high"] < 0))).all()
     for row in table.itertuples():
@@ -45,7 +43,7 @@ def test_test_interval_and_verdict_of_a_row_say_one_thing() -> None:
     assert wide["high"] - wide["low"] > narrow.high - narrow.low
 
 
-EFFECTS = {"up": 0.2, "down": -0.1, "a little": 0.04, "none": 0.0, "nothing": 0.001}
+EFFECTS = {"up": (0.2, 0.1), "down": (-0.1, 0.1), "nothing": (0.001, 0.1), "who knows": (0.02, 0.5)}
 
 
 def test_no_rows_make_an_empty_table_of_the_same_columns() -> None:

@@ -68,7 +68,8 @@ def _standard(rows: Float64[np.ndarray, "row pair"]) -> Float64[np.ndarray, "row
     """Mean 0 and variance 1; 0 where all are equal."""
     centred = rows - rows.mean(1, keepdims=True)
     scale = np.sqrt(np.square(centred).mean(1, keepdims=True))
-    return np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
+    differ = np.ptp(rows, axis=1, keepdims=True) > 0  # a mean's rounding is no difference
+    return np.divide(centred, scale, out=np.zeros_like(centred), where=differ & (scale > 0))
 
 
 def parse_measure(name: str) -> tuple[str, int]:

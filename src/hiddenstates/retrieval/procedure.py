@@ -30,7 +30,7 @@ MIXED = 2
 LEADING = 100
 """Strategies that are looked at for these."""
 
-Scored = tuple[Sweep, Float64[np.ndarray, " strategy"]]
+Scored = tuple[Sweep, Float64[np.ndarray, " _"]]  # sweeps of any length side by side
 
 RULE = (
     "the largest gain over the default less its standard error, "
