@@ -18,7 +18,7 @@ from rules import RULES
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.joined import parse
-from hiddenstates.core.params import Corpus, EncoderSource, States, Strategies
+from hiddenstates.core.params import Corpus, EncoderSource, Strategies
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import load_encoder
@@ -55,7 +55,7 @@ class Collection:
         if not (kept / "states" / "queries.safetensors").is_file():
             load_task(Corpus(source=source), kept / "task").save(kept / "task")
             encoder = load_encoder(**EncoderSource(model=model).model_dump())
-            pool_task(encoder, Task.load(kept / "task"), States().poolings).save(kept / "states")
+            pool_task(encoder, Task.load(kept / "task"), encoder.poolings).save(kept / "states")
         states = TaskStates.load(kept / "states")
         states = distinct(states, states.default.pool)[0]
         return cls(name, states, states.covered(Task.load(kept / "task")))

@@ -21,7 +21,7 @@ from rounds import Seconds, Sides, timed  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
 from torch import nn  # noqa: E402
 
-from hiddenstates.core.params import Corpus, States  # noqa: E402
+from hiddenstates.core.params import Corpus  # noqa: E402
 from hiddenstates.core.strategy import DEFAULT  # noqa: E402
 from hiddenstates.corpora import load_task  # noqa: E402
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches  # noqa: E402
@@ -31,7 +31,7 @@ from hiddenstates.encoding.models import model_folder  # noqa: E402
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 BATCH_SIZES = (8, 16, 32, 64)
-POOLINGS = States().poolings
+POOLINGS = ["first", "last", "mean", "max", "eos"]
 Vectors = np.ndarray
 
 

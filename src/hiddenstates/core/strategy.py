@@ -113,8 +113,9 @@ class Strategy:
 
     def states(self) -> list[Self]:
         """Each of its states alone, with what is done to it before the states are weighted and combined."""
-        changes = {"combine": "single", "normalize": True, "weights": (), "whiten": None, "head": False}
-        alone = replace(self, layers=self.layers[:1], **changes)
+        alone = replace(
+            self, layers=self.layers[:1], combine="single", normalize=True, weights=(), whiten=None, head=False
+        )
         return [replace(alone, layers=(layer,)) for layer in self.layers]
 
     @property

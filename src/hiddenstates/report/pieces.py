@@ -11,7 +11,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.corpora.countries.names import key
 from hiddenstates.report.estimates import estimate
-from hiddenstates.report.significance import central, holm, randomization, resamples
+from hiddenstates.report.significance import flipped, holm
 from hiddenstates.retrieval.measures import evaluate
 
 SEARCHED = 5_000  # names that are searched at most, those asked for among them
@@ -135,7 +135,7 @@ def between_places(audited: pd.DataFrame, entities: pd.Series, against: str, see
     """How much more of the names are one token in each place than in the place `against`.
 
     One row (tokenizer, place): n (entities, at most `DRAWN`, each of which weighs the same, however many names it has),
-    difference, low, high (95%, entities drawn anew), p (randomization over entities, by Holm over all the rows).
+    difference, low, high (95%), p (random signs of entities, by Holm over all the rows).
 
     audited:  `audit_names`'s table; entities: by name, whose it is
     """
@@ -146,10 +146,9 @@ def between_places(audited: pd.DataFrame, entities: pd.Series, against: str, see
     base = drawn.xs(against, level="place")
     gains = drawn.drop(index=against, level="place")
     gains = gains - base.reindex(gains.index.get_level_values("tokenizer")).to_numpy()
-    weights = resamples({"entity": list(gains.columns)}, seed)
-    draws = gains.to_numpy() @ weights.T / weights.sum(1)
-    low, high = zip(*map(central, draws), strict=True)
-    p = holm(list(randomization(gains.to_numpy(), list(gains.columns), seed)))
+    flips = [flipped(row, {"entity": list(gains.columns)}, seed) for row in gains.to_numpy()]
+    low, high = zip(*(one.interval() for one in flips), strict=True)
+    p = holm([one.p() for one in flips])
     found = {"n": gains.shape[1], "difference": gains.mean(axis=1), "low": low, "high": high, "p": p}
     return pd.DataFrame(found, index=gains.index)
 
@@ -169,7 +168,8 @@ def in_words(name: str, kind: pd.Series, table: pd.DataFrame, running: str, alon
     row = table.loc[running]
     parts = [(row["one token"], "are one token"), (row["several pieces"], "are several pieces")]
     parts += [(row[other], words) for other, words in _RARER if row[other] > 0]
-    made = f"{kind['model']!s}, {int(kind['entries']):,} entries, {kind['from']!s}"
+    model, origin = str(kind["model"]), str(kind["from"])
+    made = f"{model}, {int(kind['entries']):,} entries, {origin}"
     return (
         f"**{name}** ({made}): of {row['names']:,.0f} names in a sentence "
         f"{', '.join(f'{share:.1%} {words}' for share, words in parts)}; alone, as the whole text, "
