@@ -45,7 +45,7 @@ def test_a_string_names_it() -> None:
         ("0.5*6/mean & 0.5*5/mean+raw", r"Leave \+raw out"),
         ("6/mean & 0.5*5/mean", "could not convert"),
         ("nan*6/mean & 0.5*5/mean", "not above 0"),
-        ("0.5*6/mean & ", "is not understood"),
+        ("0.5*6/mean & ", "could not convert"),
         ("0.5*6/mean & 0.5*", "is not understood"),
     ],
 )
