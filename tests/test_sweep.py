@@ -181,7 +181,10 @@ def test_constant_strategies_are_named_and_find_nothing() -> None:
 def test_similarity_is_the_correlation_of_the_judged_pairs() -> None:
     pairs = task("similarity")
     swept = sweep(constant_first(), pairs, [], layer_norms=(False, True))
-    assert swept.values == {}
+    of = np.array(pairs.queries["set"][:])
+    for name in pairs.sets:  # each query's share of the correlation: the mean is the correlation
+        shared = swept.values["spearman"][:, of == name].mean(1)
+        assert_allclose(shared, swept.means[name, "spearman"], atol=1e-6)
     for strategy in swept.strategies:
         if strategy in swept.constant:
             assert (swept.means.loc[str(strategy)] == 0).all()
