@@ -68,7 +68,7 @@ def shrinking(dev: Sweep, test: Sweep, measure: str, n_states: int) -> pd.DataFr
     on_dev, on_test = (swept.means.xs(measure, axis=1, level="measure") for swept in (dev, test))
     rows = {}
     for space, holds in spaces(n_states).items():
-        inside = [str(s) for s in dev.strategies if holds(s)]
+        inside = [str(s) for s in dev.strategies if isinstance(s, Strategy) and holds(s)]
         for name in dev.means.columns.unique("set"):
             best = str(on_dev[name].loc[inside].idxmax())
             rows[name, space] = (len(inside), best, on_dev[name][best], on_test[name][best])

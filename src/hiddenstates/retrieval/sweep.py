@@ -73,9 +73,7 @@ def sweep(
     ]
     asked = TaskStates(states.passages, queries)
     parts = [_part(space, asked, task, measures) for space in tqdm(spaces, desc="sweep", leave=False)]
-    baseline: dict[AnyStrategy, Whitenings | None] = (
-        {states.default: None} if queries.has_pooled(states.default) else {}
-    )
+    baseline: dict[AnyStrategy, None] = {states.default: None} if queries.has_pooled(states.default) else {}
     return extended(_joined(parts), baseline, states, task, measures)
 
 
