@@ -13,12 +13,13 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro verify test lab bench models lint lock
+.PHONY: help repro verify test lab bench models lint lock kinds
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
 	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the metrics"
 	@echo "make test    check style and types, run the tests"
+	@echo "make kinds   run the pipeline on somebody else's data of every kind, in clones of HEAD"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   run the benchmarks"
 	@echo "make models  try every model type of the installed transformers, write docs/models.md"
@@ -47,13 +48,19 @@ test: .venv/.ready
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 	$(BIN)/pytest
 
+kinds: .venv/.ready
+	$(BIN)/python tests/kinds.py $(KINDS)
+
 lab: .venv/.ready
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
+
+# These want folders of the user's, or minutes; the last two are no benchmarks but parts of some.
+BY_HAND := $(addprefix benchmarks/,models.py choosing.py published.py rounds.py rules.py)
 
 bench: .venv/.ready
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python 'hnswlib>=0.8' || \
 	    echo "hnswlib, which needs a C++ compiler, is not there: benchmarks/search.py does without."
-	@for file in $(filter-out benchmarks/rounds.py benchmarks/models.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in $(filter-out $(BY_HAND),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 models: .venv/.ready
 	$(BIN)/python benchmarks/models.py

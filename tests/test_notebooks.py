@@ -34,7 +34,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     params["pretrain"] = PRETRAINED.model_dump(mode="json")
     params["tying"] |= {"width": 16, "epochs": 1, "seeds": 2}
     params["tagging"] |= {"sentences": 60, "penalties": [0.3]}
-    params["tokens"] |= {"pieces": 1000, "cities": 20, "padded": 12, "asked": 3}
+    params["tokens"] |= {"pieces": 1000, "cities": 20, "padded": 12, "asked": 3, "drawn": 500}
     pipeline = Pipeline(tmp_path_factory.mktemp("pipeline"), params)
     with pytest.MonkeyPatch.context() as patch:
         for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through
