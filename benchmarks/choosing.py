@@ -195,7 +195,7 @@ def _rules(outcomes: Sequence[Outcome]) -> list[str]:
     for rule in RULES:
         rows = [one.rules.loc[rule] for one in outcomes]
         cells = [f"{row['test']:+.4f} ({row['other splits']:+.4f})" for row in rows]
-        test, other = ([float(row[column]) for row in rows] for column in ("test", "other splits"))
+        test, other = ([float(str(row[column])) for row in rows] for column in ("test", "other splits"))
         told = f"{np.mean(test):+.4f} ({np.mean(other):+.4f}) | {min(test):+.4f} ({min(other):+.4f})"
         lines.append(f"| {rule} | {' | '.join(cells)} | {told} |")
     return lines

@@ -103,7 +103,8 @@ def _try(found: Found, folder: Path) -> None:
     except Exception as error:  # a configuration that was cut down may fit nothing
         found.unbuilt = _sentence(error, folder)
         return
-    for part in list(parts_of(whole)) or [None]:
+    parts: list[str | None] = [*parts_of(whole)]
+    for part in parts or [None]:
         try:
             encoder = load_encoder(str(folder), part=part)
             _check_alone(encoder, folder)

@@ -96,19 +96,28 @@ def examine(folder: Path, whole: Any, part: Part, reader: Reader, missing: Seque
         seen = examine_images(probe, reader)
         _check_missing(folder, whole, probe, image_arguments(probe, reader), missing)
         return seen, replace(reader, places=seen.places)
-    text = getattr(reader, "text", reader)
+    text = text_of(reader)
     _check_missing(folder, whole, probe, arguments_of(text, sample_rows(text, LENGTHS)), missing)
     seen = examine_texts(probe, text)
     text = replace(text, max_tokens=longest_text(probe, text, seen.state_map))
-    return seen, text if isinstance(reader, TextReader) else replace(reader, text=text)
+    whole_reader: Any = reader
+    return seen, text if isinstance(reader, TextReader) else replace(whole_reader, text=text)
+
+
+def text_of(reader: Reader) -> TextReader:
+    """What reads the texts: the reader itself, or that part of one that reads images, too."""
+    found: Any = reader
+    text: TextReader = getattr(found, "text", found)
+    return text
 
 
 def sample_run(model: Any, part: Part, reader: Reader) -> None:
     """One forward pass over a small batch, wherever the model is."""
     probe = Probe("", model, part)
-    text = getattr(reader, "text", reader)
-    images = isinstance(reader, ImageReader)
-    arguments = image_arguments(probe, reader) if images else arguments_of(text, sample_rows(text, LENGTHS))
+    if isinstance(reader, ImageReader):
+        arguments = image_arguments(probe, reader)
+    else:
+        arguments = arguments_of(text_of(reader), sample_rows(text_of(reader), LENGTHS))
     device = next(model.parameters()).device
     with torch.inference_mode():
         hidden_states(model, {name: value.to(device) for name, value in arguments.items()}, part.output)

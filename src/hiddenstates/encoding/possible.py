@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from hiddenstates.encoding.boxes import TextImageReader
 from hiddenstates.encoding.examining import Seen
 from hiddenstates.encoding.readers import ImageReader, Reader, TextReader
 
@@ -49,5 +50,5 @@ def notes_on(reader: Reader, seen: Seen) -> Iterator[str]:
 
 
 def _text(reader: Reader) -> TextReader:
-    text: TextReader = getattr(reader, "text", reader)
+    text: TextReader = reader.text if isinstance(reader, TextImageReader) else reader  # type: ignore[assignment]
     return text

@@ -49,12 +49,15 @@ def by_set(gains: pd.DataFrame, means: pd.DataFrame, measure: str) -> str:
 
     gains: one row per set, `paired`'s columns, none where the default was kept; means: `means`' table of the two runs
     """
+    table = {system: row.to_dict() for system, row in means.iterrows()}
     if gains.empty:
-        rows = [f"| {name} | {means.loc['default', (name, measure)]:.3f} |" for name in means.columns.unique(0)]
+        sets = map(str, means.columns.unique(0))
+        rows = [f"| {name} | {table['default'][name, measure]:.3f} |" for name in sets]
         return "\n".join([f"| set | {measure} on test |", "|---|---|", *rows])
     lines = ["| set | n | published | chosen | difference | verdict |", "|---|---|---|---|---|---|"]
-    for name, row in gains.to_dict("index").items():
-        default, chosen = (means.loc[system, (name, measure)] for system in ("default", "chosen"))
+    for key, row in gains.to_dict("index").items():
+        name = str(key)
+        default, chosen = (table[system][name, measure] for system in ("default", "chosen"))
         values = f"{row['n']} | {default:.3f} | {chosen:.3f} | {difference(row)} | {row['verdict']}"
         lines.append(f"| {name} | {values} |")
     return "\n".join(lines)

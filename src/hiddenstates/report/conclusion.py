@@ -43,7 +43,8 @@ def text(advised: str, weight: float, means: pd.DataFrame, gains: pd.DataFrame, 
     advised: `fused` or `chosen`; weight: of the cosine beside the words
     means:   a row per system, columns (set, measure), on test; gains: `paired`'s table
     """
-    overall = means.xs(measure, axis=1, level="measure").mean(axis=1)
+    scores: pd.DataFrame = means.xs(measure, axis=1, level="measure")  # type: ignore[assignment]
+    overall = scores.mean(axis=1)
     what = (
         f"**both the embedding and the words**, {weight:g} to {1 - weight:.2g}"
         if weight < 1

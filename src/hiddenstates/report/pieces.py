@@ -11,7 +11,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.corpora.countries.names import key
 from hiddenstates.report.estimates import estimate
-from hiddenstates.report.significance import flipped, holm
+from hiddenstates.report.significance import central, flipped, holm, resamples
 from hiddenstates.retrieval.measures import evaluate
 
 SEARCHED = 5_000  # names that are searched at most, those asked for among them
@@ -165,7 +165,7 @@ def in_words(name: str, kind: pd.Series, table: pd.DataFrame, running: str, alon
 
     kind: its row of `kinds`; table: of `shares`, by place; running, alone: the places that are told
     """
-    row = table.loc[running]
+    row, bare = (table.loc[place].to_dict() for place in (running, alone))
     parts = [(row["one token"], "are one token"), (row["several pieces"], "are several pieces")]
     parts += [(row[other], words) for other, words in _RARER if row[other] > 0]
     model, origin = str(kind["model"]), str(kind["from"])
@@ -173,7 +173,7 @@ def in_words(name: str, kind: pd.Series, table: pd.DataFrame, running: str, alon
     return (
         f"**{name}** ({made}): of {row['names']:,.0f} names in a sentence "
         f"{', '.join(f'{share:.1%} {words}' for share, words in parts)}; alone, as the whole text, "
-        f"{table.loc[alone, 'one token']:.1%} are one token."
+        f"{bare['one token']:.1%} are one token."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hiddenstates.core.data import Task
-from hiddenstates.core.joined import AnyStrategy, Joined, parse
+from hiddenstates.core.joined import AnyStrategy, AnySystem, Fused, Joined, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.fitting import fitted_all
@@ -73,7 +73,7 @@ class Search:
         scored = self.scored(rows)
         part, scores = max(scored, key=lambda one: one[1].max(initial=-np.inf))  # of equals the first, the simplest
         row = int(np.argmax(scores))
-        return part.strategies[row], part.values[self.measure][row].astype(float)
+        return _vector(part.strategies[row]), part.values[self.measure][row].astype(float)
 
     def scored(self, rows: Rows) -> list[Scored]:
         """All that is to choose from, the simplest first: each strategy's gain less its error."""
@@ -111,7 +111,7 @@ class Search:
     def _alone(self, strategies: Sequence[AnyStrategy]) -> Sweep:
         first = picked([self.default], self.swept)
         whole = extended(first, dict.fromkeys(strategies), self.states, self.task, list(first.values))
-        return picked([strategy for strategy in whole.strategies if strategy != self.default], whole)
+        return picked([_vector(one) for one in whole.strategies if one != self.default], whole)
 
     def _joined(self, partners: Sequence[AnyStrategy]) -> list[Sweep]:
         """Each partner is joined once, whichever folds ask for it."""
@@ -129,6 +129,13 @@ def _leading(scored: Sequence[Scored], default: AnyStrategy) -> list[AnyStrategy
     strategies = [strategy for part, _ in scored for strategy in part.strategies]
     order = np.argsort(-scores, kind="stable")[:LEADING]
     return [strategies[i] for i in order if np.isfinite(scores[i]) and strategies[i] != default]
+
+
+def _vector(system: AnySystem) -> AnyStrategy:
+    """The sweeps of a search hold no words: those are tried beside what it chose."""
+    if isinstance(system, Fused):
+        raise TypeError(f"{system} is no strategy")
+    return system
 
 
 def picked(strategies: Sequence[AnyStrategy], swept: Sweep) -> Sweep:
