@@ -149,7 +149,7 @@ def test_places_are_compared_by_entity() -> None:
     rows = between_places(table, entities, "alone", seed=0).loc["t"]
     assert rows.loc["sentence", "n"] == 20
     assert rows.loc["sentence", "difference"] == pytest.approx(10 / 20)  # of 40 names 30, of 20 entities 10
-    assert 0.25 < rows.loc["sentence", "low"] < 0.5 < rows.loc["sentence", "high"] < 0.75
+    assert 0.25 <= rows.loc["sentence", "low"] < 0.5 < rows.loc["sentence", "high"] <= 0.75
     assert rows.loc["sentence", "p"] < 0.01
     assert rows.loc["head", ["difference", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
 
