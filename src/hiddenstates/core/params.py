@@ -204,7 +204,7 @@ class Strategies(Section):
     sets: Annotated[list[str], Field(min_length=1)] | None = None  # the query sets that choose; null: all of them
     layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
     learn_weights: bool = True  # of the layers, on dev
-    shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = [0.5, 0.9]  # each state also whitened so, before combining
+    shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = [0.5]  # each state also whitened so, before combining
     join: bool = True  # the default joined with the leading others, too
     margin: float = Field(0.01, ge=0, lt=1)  # of the measure: a smaller difference does not matter
     depth: int = Field(100, ge=10)  # passages that a search returns
