@@ -19,12 +19,12 @@ from hiddenstates.encoding.readers import Row, TextReader
 from hiddenstates.encoding.small import save_small
 
 TEXTS = ["the flag of bern is red", "a", "bern"]
+BY_LENGTH = ("fnet", "convbert")
 CAUSAL = ("gpt2", "gpt_neox", "llama", "qwen3", "opt", "mamba", "bloom")
-BOTH_WAYS = ("roberta", "electra", "albert", "deberta-v2", "modernbert", "xlm", "fnet", "convbert", "longformer")
+BOTH_WAYS = ("roberta", "electra", "albert", "deberta-v2", "modernbert", "xlm-roberta", *BY_LENGTH, "longformer")
 HALVES = (("mbart", "encoder"), ("pegasus", "decoder"), ("m2m_100", "encoder"), ("umt5", "encoder"))
 VISION = {"vit": True, "dinov2": True, "siglip_vision_model": False, "beit": True}
 TOWERS = (("siglip", "text"), ("siglip", "vision"), ("blip", "text"), ("chinese_clip", "vision"))
-BY_LENGTH = ("fnet", "convbert")
 INSIDE = {"opt": [0], "pegasus": [0], "m2m_100": [0], "longformer": [0, 1, 2, 3]}
 """States that no module puts out."""
 
