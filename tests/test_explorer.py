@@ -234,7 +234,7 @@ def test_an_upload_is_chosen_at_once(view: ExplorerView) -> None:
 def test_an_upload_that_is_no_image_is_told_by_its_name(view: ExplorerView) -> None:
     before = view.ranking.value
     upload(view, "<i>.png", b"no image")
-    assert "&lt;i&gt;.png: a broken image (no such format). Replace it by" in view.message.value
+    assert "&lt;i&gt;.png: a broken image (no such format). Replace it with" in view.message.value
     assert view.ranking.value == before
     assert view.question.image.value is None
     view.strategy.pool.value = "first"

@@ -68,7 +68,10 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
         ("states: {poolings: [mean]}", r"states\.poolings: unknown key\."),
         ("strategies: {report: [1]}", r"strategies\.report\.0: input should be a valid string, found 1\."),
         ("states: {encoders: {t5: {modle: x}}}", r"states\.encoders\.t5\.modle: unknown key\. Known: model, part, "),
-        ("states: {encoders: {t5/a: {}}}", r"states\.encoders\.t5/a: a name holds letters, digits, _, - and \. alone"),
+        (
+            "states: {encoders: {t5/a: {}}}",
+            r"states\.encoders\.t5/a: a name should have letters, digits, _, - and \. alone",
+        ),
         ("states: {encoders: {}}", r"states\.encoders: dictionary should have at least 1 item"),
         ("index: {encoder: t5}", r"index\.encoder: no encoder 't5' in states\.encoders\. Known: minilm"),
         ("states: MiniLM", r"states: input should be a valid dictionary.*, found 'MiniLM'\."),

@@ -64,13 +64,13 @@ def test_embedding_leaves_the_states_as_they_are() -> None:
 
 
 def test_a_pooling_that_was_not_kept_is_refused() -> None:
-    with pytest.raises(LabError, match=r"strategy -1/max: only mean were pooled\. Add it to states\.poolings"):
+    with pytest.raises(LabError, match=r"strategy -1/max: only mean were pooled\. Add it to the encoder's poolings"):
         hand().embed(Strategy.parse("-1/max"))
 
 
 def test_several_poolings_stand_side_by_side() -> None:
     states = replace(hand(), values={"mean": HAND, "max": HAND + 10})
-    found = states.embed(Strategy.parse("concat(0,2)/max&mean+raw")).vectors
+    found = states.embed(Strategy.parse("concat(0,2)/max,mean+raw")).vectors
     assert_array_equal(found[0], [13, 14, 3, 4, 16, 18, 6, 8])
 
 

@@ -32,7 +32,9 @@ from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForCondi
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]
 TEXTUAL = [name for name, kind in KINDS.items() if kind.reads != "image"]
-TEXT_POOLINGS = {name: function for name, function in POOLINGS.items() if name != "patches"}  # T5's "" is one token
+TEXT_POOLINGS = {
+    name: function for name, function in POOLINGS.items() if name not in ("patches", "own")
+}  # T5's "" is one token
 every_family = pytest.mark.parametrize("name", KINDS)
 every_text = pytest.mark.parametrize("name", TEXTUAL)
 bfloat16 = pytest.mark.skipif(
@@ -70,7 +72,7 @@ def inputs(name: str, root: Path) -> list[Any]:
 @every_family
 def test_alone_padded_and_streamed_agree(encoders: dict[str, Encoder], root: Path, name: str) -> None:
     encoder, items = encoders[name], inputs(name, root)
-    poolings = list(TEXT_POOLINGS) if name in TEXTUAL else [p for p in POOLINGS if p != "eos"]
+    poolings = list(TEXT_POOLINGS) if name in TEXTUAL else [p for p in POOLINGS if p not in ("eos", "own")]
     streamed = encoder.pool([str(i) for i in range(len(items))], items, poolings).values
     padded, alone = encoder.states(items), [encoder.states([item]) for item in items]
     for p in poolings:

@@ -140,7 +140,7 @@ def test_every_value_is_that_of_an_exact_search(swept: Sweep) -> None:
 
 
 def test_a_published_embedding_is_among_them() -> None:
-    published = Baseline(Strategy.parse("-1/first&mean"), True, "modules.json").then(Normalize())
+    published = Baseline(Strategy.parse("-1/first,mean"), True, "modules.json").then(Normalize())
     told = TaskStates(*(replace(side, baseline=published) for side in (states().passages, states().queries)))
     swept = sweep(told, task(), MEASURES)
     assert [str(swept.strategies[-1]), len(swept.strategies)] == ["2/first&mean+head", 2 * N_STRATEGIES + 1]

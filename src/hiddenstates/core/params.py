@@ -18,7 +18,7 @@ AUTO = "auto"
 
 def _named(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError("a name holds letters, digits, _, - and . alone, and does not begin with - or .")
+        raise ValueError("a name should have letters, digits, _, - and . alone, and not begin with - or .")
     return name
 
 
