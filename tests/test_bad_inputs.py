@@ -187,7 +187,7 @@ CASES: list[tuple[str, str, Spoil, str]] = [
     ("model", "config a list", text("config.json", "[]"), r"model .*Should have a `model_type` key"),
     ("model", "config null", text("config.json", "null"), r"model .*: transformers cannot load it"),
     ("model", "no such type", keys("config.json", model_type="own"), r"model type `own`"),
-    ("model", "another type than its weights", keys("config.json", model_type="gpt2"), r"weights are missing, first h\.0"),
+    ("model", "weights of another type", keys("config.json", model_type="gpt2"), r"weights are missing, first h\.0"),
     ("model", "a width in words", keys("config.json", hidden_size="wide"), r"'hidden_size' expected int"),
     ("model", "another width", keys("config.json", hidden_size=64), r"in the file, \(64,\) by config\.json"),
     ("model", "another vocabulary", keys("config.json", vocab_size=50), rf"{WORDS} is \(100, 32\) in the"),

@@ -46,9 +46,9 @@ def shards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     read: list[int] = []
     real = Encoder.pool
 
-    def count(encoder: Encoder, ids: Any, inputs: Any, poolings: Any) -> Any:
+    def count(encoder: Encoder, ids: Any, inputs: Any, *more: Any) -> Any:
         read.append(len(inputs))
-        return real(encoder, ids, inputs, poolings)
+        return real(encoder, ids, inputs, *more)
 
     monkeypatch.setattr(features, "SHARD", 2)
     monkeypatch.setattr(Encoder, "pool", count)

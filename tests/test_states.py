@@ -29,15 +29,15 @@ def test_the_default_is_the_last_state_s_mean_by_convention() -> None:
 
 
 def test_the_default_is_what_was_published(tmp_path: Path) -> None:
-    published = Baseline(Strategy.parse("-1/first&mean"), True, "modules.json").then(Linear(np.eye(16, dtype="f4")[:3]))
+    published = Baseline(Strategy.parse("-1/first,mean"), True, "modules.json").then(Linear(np.eye(16, dtype="f4")[:3]))
     states = TaskStates(*(replace(pooled_states(3, seed), baseline=published) for seed in (0, 1)))
     states.save(tmp_path / "pooled")
     back = TaskStates.load(tmp_path / "pooled")
-    assert (str(back.default), back.published, back.origin) == ("2/first&mean+head", True, "published: modules.json")
+    assert (str(back.default), back.published, back.origin) == ("2/first,mean+head", True, "published: modules.json")
     expected = states.passages.values["first"][2][:, :3]  # the head keeps the first three dimensions of sixteen
     found = back.passages.select(["p2", "p0"]).embed(back.default)
     assert_allclose(found.vectors, (expected / np.linalg.norm(expected, axis=1, keepdims=True))[[2, 0]], rtol=1e-6)
-    assert str(found.strategy) == "2/first&mean+head"
+    assert str(found.strategy) == "2/first,mean+head"
 
 
 def test_a_folder_without_states_is_refused(tmp_path: Path) -> None:

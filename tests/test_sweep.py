@@ -143,7 +143,7 @@ def test_a_published_embedding_is_among_them() -> None:
     published = Baseline(Strategy.parse("-1/first,mean"), True, "modules.json").then(Normalize())
     told = TaskStates(*(replace(side, baseline=published) for side in (states().passages, states().queries)))
     swept = sweep(told, task(), MEASURES)
-    assert [str(swept.strategies[-1]), len(swept.strategies)] == ["2/first&mean+head", 2 * N_STRATEGIES + 1]
+    assert [str(swept.strategies[-1]), len(swept.strategies)] == ["2/first,mean+head", 2 * N_STRATEGIES + 1]
     searched = evaluate(search(told, task(), told.default, N_PASSAGES), task().qrels, MEASURES)
     for measure in MEASURES:
         assert_array_equal(swept.values[measure][-1], searched[measure].to_numpy(np.float32))
