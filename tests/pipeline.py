@@ -25,7 +25,7 @@ class Pipeline:
     def __init__(self, folder: Path, params: Mapping[str, Any]) -> None:
         self.folder, self.out = folder, folder / "out"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "params.yaml").write_text(yaml.safe_dump(dict(params)), "utf-8")
+        (folder / "params.yaml").write_text(yaml.safe_dump(dict(params), sort_keys=False), "utf-8")
         self.environment = {"HIDDENSTATES_PARAMS": str(folder / "params.yaml"), "HIDDENSTATES_OUT": str(self.out)}
 
     def start(self, *command: str) -> Process:
