@@ -1,4 +1,4 @@
-"""Somebody else's data of every kind is read, and what it cannot use ends at once; `make kinds` runs all of `dvc repro`."""
+"""Every kind of corpus is read, and what it cannot use ends at once; `make kinds` runs all of `dvc repro` on each."""
 
 import json
 import os
