@@ -57,7 +57,7 @@ class Collection:
             encoder = load_encoder(**EncoderSource(model=model).model_dump())
             pool_task(encoder, Task.load(kept / "task"), encoder.poolings).save(kept / "states")
         states = TaskStates.load(kept / "states")
-        states = distinct(states, states.default.pool)[0]
+        states = distinct(states, states.default.pools)[0]
         return cls(name, states, states.covered(Task.load(kept / "task")))
 
     @cached_property

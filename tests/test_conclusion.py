@@ -4,7 +4,7 @@ import pandas as pd
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.report.conclusion import SEEN, UNKNOWN, advice, best_on, limits, settings, text
+from hiddenstates.report.conclusion import advice, best_on, limits, settings, text
 
 SCORES = pd.DataFrame(
     {"n": [9, 9], "value": [0.02, 0.29], "low": [0.0, 0.2], "high": [0.05, 0.4]}, index=["chosen", "weighted"]
@@ -37,9 +37,10 @@ def test_the_text_is_returned_where_nobody_can_tell_or_where_it_was_the_best() -
 def test_what_was_seen_and_what_was_not_stand_side_by_side() -> None:
     seen = pd.DataFrame({"n": 9, "value": 0.5, "low": 0.4, "high": 0.6}, index=["image", "name", "weighted"])
     unseen = seen.assign(value=[0.25, 0.0, 0.25])
-    said = limits({"train": seen, "test": unseen}, "weighted", seen.iloc[:1].rename({"image": "oracle: all"}), SEEN)
+    names = {"train": "new views of train entities", "test": "held-out entities"}
+    said = limits({"train": seen, "test": unseen}, "weighted", seen.iloc[:1].rename({"image": "oracle: all"}), names)
     assert (
-        "by `name` 0.500 [0.400, 0.600] on entities seen in training, 0.000 [0.400, 0.600] on entities never seen"
+        "by `name` 0.500 [0.400, 0.600] on new views of train entities, 0.000 [0.400, 0.600] on held-out entities"
         in said
     )
     assert said.endswith("What could be reached on test: oracle: all 0.500 [0.400, 0.600].")
@@ -47,9 +48,9 @@ def test_what_was_seen_and_what_was_not_stand_side_by_side() -> None:
 
 def test_nothing_is_said_of_training_where_nobody_knows() -> None:
     row = pd.DataFrame({"n": 9, "value": 0.5, "low": 0.4, "high": 0.6}, index=["image", "name", "weighted"])
-    said = limits({"test": row, "train": row}, "weighted", row.iloc[:1], UNKNOWN)
+    said = limits({"test": row, "train": row}, "weighted", row.iloc[:1], {"test": "test"})
     assert "training" not in said
-    assert "by `name` 0.500 [0.400, 0.600] on the test questions" in said
+    assert "by `name` 0.500 [0.400, 0.600] on test" in said
 
 
 def test_text_alone_or_both() -> None:
@@ -57,13 +58,13 @@ def test_text_alone_or_both() -> None:
     means = pd.DataFrame([[0.2, 0.4], [0.3, 0.5], [0.5, 0.7]], index=["bm25", "default", "fused"], columns=columns)
     rows = {(s, n): {"difference": 0.2, "low": 0.1, "high": 0.3, "verdict": "better"} for s in "ab" for n in ("fused",)}
     gains = pd.DataFrame.from_dict(rows, orient="index").rename_axis(("set", "system"))
-    said = text("fused", 0.8, means, gains, "mrr@10").splitlines()
+    said = text("fused", 0.8, means, gains, "mrr@10", "published embedding").splitlines()
     assert said[0] == (
         "**Text.** Index **both the embedding and the words**, 0.8 to 0.2: mrr@10 0.600 on test, where the published "
         "embedding has 0.400 and BM25 0.300."
     )
     assert said[-1] == "| b | 0.400 | 0.500 | 0.700, better (+0.200 [+0.100, +0.300]) |"
-    assert "**the embedding alone**" in text("default", 1.0, means, gains, "mrr@10")
+    assert "**the embedding alone**" in text("default", 1.0, means, gains, "mrr@10", "published embedding")
 
 
 def test_what_was_chosen_is_told() -> None:

@@ -1,15 +1,66 @@
-"""Every kind of corpus is read, and what it cannot use ends at once; `make kinds` runs all of `dvc repro` on each."""
+"""Somebody else's data: the real `dvc repro`, in a clone, with the edits that its owner would make."""
 
 import json
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from kinds import KINDS, SMALL
+from kinds import KINDS, SMALL, clone_with, repro, undeclared, verdicts
+from tiny import save_tiny
 
 from hiddenstates.core.data import Task
 from hiddenstates.run import run_stage
+
+REAL = ("another_encoder", "pictures_missing")
+"""Kinds that run through here; `make kinds` runs them all."""
+
+
+def with_tiny_encoder(edit: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """One line of states.encoders, a model that encodes in a moment."""
+    if "states" in edit:
+        return edit
+    return edit | {"states": {"encoders": {"tiny": {"model": str(save_tiny(folder / "tiny"))}}}}
+
+
+@pytest.fixture(scope="module", params=REAL)
+def clone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone whose params.yaml names somebody's data, `dvc repro` behind it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "data").mkdir()
+    edit = with_tiny_encoder(KINDS[request.param](folder / "data"), folder)
+    clone = clone_with(folder / "clone", SMALL | edit)
+    done = repro(clone)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return clone
+
+
+def test_every_stage_leaves_what_dvc_yaml_declares_and_nothing_else(clone: Path) -> None:
+    assert undeclared(clone) == []
+
+
+def test_git_sees_no_change_but_in_the_records(clone: Path) -> None:
+    done = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
+    changed = {line[3:] for line in done.stdout.splitlines()} - {"params.yaml", "dvc.lock"}
+    assert {name for name in changed if not name.endswith("metrics.json") and "/strategies/" not in name} == set()
+
+
+def test_no_verdict_speaks_of_countries(clone: Path) -> None:
+    said = verdicts(clone)
+    assert "verdict" not in said.lower() or "**" in said
+    for word in ("countries", "country", "capital"):
+        assert word not in said.replace("set `tagging.source`", "").split("or to countries for")[0].lower(), said
+
+
+def test_a_second_time_there_is_nothing_to_do_and_a_changed_file_is_noticed(clone: Path) -> None:
+    said = repro(clone).stdout
+    assert [line for line in said.splitlines() if line.startswith("Running stage")] == ["Running stage 'inputs':"]
+    queries = Path(yaml.safe_load((clone / "params.yaml").read_text("utf-8"))["corpus"]["source"]) / "queries.jsonl"
+    with queries.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"_id": "late", "text": "Nobody judged this."}) + "\n")
+    assert "Running stage 'corpus'" in repro(clone).stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval import mixing
-from hiddenstates.retrieval.choosing import choose, overall, whitened
+from hiddenstates.retrieval.choosing import overall
 from hiddenstates.retrieval.measures import correlate, evaluate
-from hiddenstates.retrieval.mixing import learn_weights, learned_mixes
+from hiddenstates.retrieval.mixing import learn_weights
 from hiddenstates.retrieval.search import search
 from hiddenstates.retrieval.sweep import Sweep, extended, sweep
 
@@ -85,15 +86,11 @@ def test_similarity_learns_what_correlates() -> None:
 
 
 def test_learning_again_gives_the_same_and_the_string_holds_all_of_it() -> None:
-    learned = learned_mixes(states(), task(), [False, True], seed=3)
-    assert learned == learned_mixes(states(), task(), [False, True], seed=3)
-    assert [(s.pool, s.layer_norm) for s in learned] == [
-        ("first", False),
-        ("mean", False),
-        ("first", True),
-        ("mean", True),
-    ]
-    assert [Strategy.parse(str(s)) for s in learned] == learned
+    for pool, layer_norm in product(["first", "mean"], [False, True]):
+        learned = learn_weights(states(), task(), pool, layer_norm, seed=3)
+        assert learned == learn_weights(states(), task(), pool, layer_norm, seed=3)
+        assert (learned.pool, learned.layer_norm) == (pool, layer_norm)
+        assert Strategy.parse(str(learned)) == learned
 
 
 def test_only_the_sets_asked_for_teach() -> None:
@@ -158,25 +155,3 @@ def test_what_is_known_is_not_added_again_and_constant_is_named(swept: Sweep) ->
     assert whole.constant == [constant]
     assert (whole.means.loc[str(constant)] == 0).all()
     assert str(constant) not in overall(whole, "mrr@10").index
-
-
-def test_the_best_are_whitened_and_can_be_chosen(swept: Sweep) -> None:
-    scores = overall(swept, "mrr@10")
-    whitenings = whitened(scores, 2, states(), [f"p{i}" for i in range(30)], 0.5)
-    assert [str(s) for s in whitenings] == [f"{name}+white.5" for name in scores.nlargest(2).index]
-    whole = extended(swept, whitenings, states(), task(), MEASURES)
-    whole.means.loc[str(next(iter(whitenings)))] = 2.0
-    choice = choose(whole, "mrr@10", None, "abc", whitenings)
-    assert choice.strategy.whiten
-    assert choice.whitening is whitenings[choice.strategy]
-    assert choose(swept, "mrr@10", None, "abc", whitenings).whitening is None
-
-
-def test_whitening_sees_the_passages_given_and_no_others(swept: Sweep) -> None:
-    scores, train = overall(swept, "mrr@10"), [f"p{i}" for i in range(30)]
-    other = states()
-    for values in other.passages.values.values():
-        values[:, 30:] += 100
-    ours, theirs = (next(iter(whitened(scores, 1, s, train, 0.5).values())) for s in (states(), other))
-    assert ours.fingerprint == theirs.fingerprint
-    assert whitened(scores, 1, states(), [], 0.5) == {}

@@ -11,7 +11,7 @@ from test_sweep import task as wordless
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.joined import Fused, parse, parse_system
+from hiddenstates.core.joined import Fused, parse
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.encoding.fitting import fitted_all
 from hiddenstates.encoding.states import TaskStates
@@ -116,7 +116,7 @@ def test_the_choice_lies_between_the_prior_and_the_best_on_dev_or_is_as_good(mea
 )
 def test_a_fused_system_comes_back_from_its_string(hundredths: int, strategy: str) -> None:
     system = Fused(parse(strategy), hundredths / 100)
-    assert parse_system(str(system)) == system
+    assert Fused.parse(str(system)) == system
 
 
 def test_words_come_back_from_their_file(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_passages_in_another_order_are_refused() -> None:
 @pytest.mark.parametrize("text", ["0.8*6/mean & 0.2*bm25", "0.8*(6/mean) & 0.3*bm25", "0*(6/mean) & 1*bm25"])
 def test_what_is_no_fused_system_is_refused(text: str) -> None:
     with pytest.raises(LabError, match=r"is not understood|is not between"):
-        parse_system(text)
+        Fused.parse(text)
 
 
 def test_a_query_that_is_a_passage_neither_finds_itself_nor_sets_the_scale() -> None:

@@ -35,7 +35,7 @@ from hiddenstates.core.scrub import scrub, timed_cells, untimed
 from hiddenstates.core.stage import NOTHING, WRITE_TO, add_timings
 from hiddenstates.pipeline.idle import idle
 from hiddenstates.pipeline.kernel import own_kernel
-from hiddenstates.pipeline.settings import settled
+from hiddenstates.pipeline.settings import Sections, settled
 
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 """What the system says where there is no room, or no right, to write."""
@@ -54,9 +54,10 @@ def run_stage(stage: str) -> Path:
     """Run one stage whole and return out/<stage>, or raise LabError and leave out/<stage> as it was."""
     name, _, encoder = stage.partition("@")
     notebook = notebook_of(name)
-    parameters = parameters_of(name, encoder)
+    sections = load_params(params_file())
+    parameters = parameters_of(name, encoder, sections)
     check_parameters(notebook, parameters)
-    nothing = idle(name, encoder, load_params(params_file()))
+    nothing = idle(name, encoder, sections)
     try:
         with claimed_folder(out_folder(), stage) as staging:
             if nothing:
@@ -119,9 +120,8 @@ def notebook_of(stage: str) -> Path:
     return found[0]
 
 
-def parameters_of(stage: str, encoder: str) -> dict[str, Any]:
+def parameters_of(stage: str, encoder: str, sections: Sections) -> dict[str, Any]:
     """The stage's section of params.yaml; and the encoder's name, for a stage that runs for each."""
-    sections = load_params(params_file())
     parameters = sections[stage].model_dump(mode="json") | settled(stage, sections).values
     names = sections["states"].model_dump()["encoders"] if stage in PER_ENCODER else [""]
     if encoder not in names:

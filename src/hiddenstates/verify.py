@@ -57,10 +57,13 @@ def verify(threads: int | None) -> list[str]:
 
 
 def environment_of(clone: Path, threads: int | None) -> dict[str, str]:
-    """This environment, with the clone's code before the installed one and nothing else of the lab's."""
+    """This environment, with the clone's code before the installed one, this interpreter's commands before others, and
+    nothing else of the lab's.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("HIDDENSTATES_")}
     counts = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
-    return own | counts | {"PYTHONPATH": str(clone / "src")}
+    commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return own | counts | {"PYTHONPATH": str(clone / "src"), "PATH": commands}
 
 
 def check_root(clone: Path, environment: Mapping[str, str]) -> None:

@@ -148,11 +148,6 @@ _FUSED = f"Write 0.8*(6/mean) & 0.2*{WORDS}, say; the weights add up to 1"
 AnySystem = AnyStrategy | Fused
 
 
-def parse_system(text: str) -> AnySystem:
-    """The strategy, with or without words, that a string names."""
-    return Fused.parse(text) if text.rstrip().endswith(f"*{WORDS}") else parse(text)
-
-
 def fused(strategy: AnyStrategy, weight: float) -> AnySystem:
     """With the words; under weight 1 the strategy itself."""
     return strategy if weight == 1 else Fused(strategy, weight)

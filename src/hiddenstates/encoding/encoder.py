@@ -16,7 +16,7 @@ from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.paths import resolved
 from hiddenstates.encoding.baseline import MEAN, Baseline
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
-from hiddenstates.encoding.examining import Seen, examine, sample_run
+from hiddenstates.encoding.examining import Seen, examine, sample_run, text_of
 from hiddenstates.encoding.families import Part, StateMap, part_of
 from hiddenstates.encoding.features import own_features, own_pooler
 from hiddenstates.encoding.linear import pack
@@ -126,7 +126,7 @@ class Encoder:
     @property
     def text(self) -> TextReader:
         """What reads the texts. LabError for an encoder of images."""
-        reader = getattr(self.reader, "text", self.reader)
+        reader = text_of(self.reader)
         if not isinstance(reader, TextReader):
             raise LabError(f"model {self.name}: this part of it reads images and has no tokens. Load another part.")
         return reader
@@ -134,7 +134,7 @@ class Encoder:
     @property
     def reads_text(self) -> bool:
         """Whether it reads texts, with an image or without."""
-        return isinstance(getattr(self.reader, "text", self.reader), TextReader)
+        return isinstance(text_of(self.reader), TextReader)
 
     @property
     def tokenizer(self) -> Any:

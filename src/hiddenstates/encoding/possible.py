@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from hiddenstates.encoding.boxes import TextImageReader
-from hiddenstates.encoding.examining import Seen
-from hiddenstates.encoding.readers import ImageReader, Reader, TextReader
+from hiddenstates.encoding.examining import Seen, text_of
+from hiddenstates.encoding.readers import ImageReader, Reader
 
 OF_IMAGES = ("first", "patches")
 
@@ -15,7 +14,7 @@ def natural_poolings(reader: Reader, seen: Seen) -> Iterator[str]:
         yield from (*OF_IMAGES, "mean", "max") if seen.class_token else ("mean", "max")
     else:
         yield from ("first", "last", "mean", "max")
-        if _text(reader).special.end is not None:
+        if text_of(reader).special.end is not None:
             yield "eos"
 
 
@@ -28,7 +27,7 @@ def cannot(pooling: str, reader: Reader, seen: Seen) -> str:
         return "its first position is a patch like all others, not a class token"
     if not image and pooling == "patches":
         return "it reads texts, which have no patches"
-    if not image and pooling == "eos" and _text(reader).special.end is None:
+    if not image and pooling == "eos" and text_of(reader).special.end is None:
         return "its tokenizer ends no text with a token of its own"
     return ""
 
@@ -37,7 +36,7 @@ def notes_on(reader: Reader, seen: Seen) -> Iterator[str]:
     """What is particular about the encoder, a sentence each."""
     if not seen.pads:
         yield "Padding shows in its states, so only rows of equal length share a batch."
-    if seen.causal and _text(reader).special.before:
+    if seen.causal and text_of(reader).special.before:
         yield "Causal: the first token sees itself alone, so `first` is the same vector for every text."
     elif seen.causal:
         yield "Causal: the first token sees itself alone, so `first` knows nothing but a text's first token."
@@ -47,8 +46,3 @@ def notes_on(reader: Reader, seen: Seen) -> Iterator[str]:
     if untraced:
         places = ", ".join(dict.fromkeys(seen.state_map[i].module for i in untraced))
         yield f"No module puts out state {', '.join(map(str, untraced))}: {places}."
-
-
-def _text(reader: Reader) -> TextReader:
-    text: TextReader = reader.text if isinstance(reader, TextImageReader) else reader  # type: ignore[assignment]
-    return text

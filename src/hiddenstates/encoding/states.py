@@ -41,6 +41,11 @@ class TaskStates:
         return self.passages.baseline.published
 
     @property
+    def called(self) -> str:
+        """What to call the default in a sentence."""
+        return f"{'published' if self.published else 'conventional'} embedding"
+
+    @property
     def origin(self) -> str:
         """Who says what the default is: `published: modules.json`, `convention: the mean of the last state`."""
         return str(self.passages.baseline)

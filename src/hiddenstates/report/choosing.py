@@ -12,20 +12,19 @@ from hiddenstates.report.space import short
 from hiddenstates.retrieval.validation import Validation
 
 
-def answer(choice: Choice, found: Validation, strategies: int, names: tuple[str, str]) -> str:
-    """The first sentence: keep the published embedding, or index another, and why.
+def answer(choice: Choice, found: Validation, strategies: int, default: str, chosen: str) -> str:
+    """The first sentence: keep the default, or index another strategy, and why.
 
-    names: of the published embedding and of what was chosen
+    default: what to call it, and its strategy; chosen: the other strategy
     """
-    default, chosen = names
     measured = f"{choice.evidence['measure']} {found.gain:+.3f} ± {found.error:.3f}"
     among = f"choosing among {strategies:,} strategies, cross-validated on {len(found.differences):,} dev queries"
     if not found.picks:
-        return f"**Keep the published embedding, `{default}`**: dev has too few independent queries to choose by."
+        return f"**Keep the {default}**: dev has too few independent queries to choose by."
     if choice.strategy == parse(choice.evidence["default"]):
-        reason = "which is not above one standard error" if not found.pays else "by the published embedding itself"
-        return f"**Keep the published embedding, `{default}`**: {among}, gains {measured}, {reason}."
-    return f"**Index `{chosen}` instead of the published `{default}`**: {among}, gains {measured}."
+        reason = "but on all of dev takes this one itself" if found.pays else "which is not above one standard error"
+        return f"**Keep the {default}**: {among}, gains {measured}, {reason}."
+    return f"**Index `{chosen}` instead of the {default}**: {among}, gains {measured}."
 
 
 def validated(found: Mapping[str, Validation]) -> pd.DataFrame:
@@ -54,7 +53,7 @@ def by_set(gains: pd.DataFrame, means: pd.DataFrame, measure: str) -> str:
         sets = map(str, means.columns.unique(0))
         rows = [f"| {name} | {table['default'][name, measure]:.3f} |" for name in sets]
         return "\n".join([f"| set | {measure} on test |", "|---|---|", *rows])
-    lines = ["| set | n | published | chosen | difference | verdict |", "|---|---|---|---|---|---|"]
+    lines = ["| set | n | default | chosen | difference | verdict |", "|---|---|---|---|---|---|"]
     for key, row in gains.to_dict("index").items():
         name = str(key)
         default, chosen = (table[system][name, measure] for system in ("default", "chosen"))

@@ -15,11 +15,6 @@ TEXT = "chosen"
 NOTHING = (
     "**Images.** No question on dev shows an image that a passage has: the text's vector is all there is to return."
 )
-SEEN = {"train": "entities seen in training", "test": "entities never seen"}
-"""Of the CLIP that the stage `pretrain` trains, where the corpus is the one that it was trained beside."""
-
-UNKNOWN = {"test": "the test questions"}
-"""Where nobody knows which entities the CLIP has seen."""
 SYSTEMS = {
     TEXT: "the text's vector alone",
     "image": "the image's vector alone",
@@ -37,11 +32,12 @@ def best_on(runs: Mapping[str, Run], task: Task, measure: str) -> str:
     return max(means, key=means.__getitem__)
 
 
-def text(advised: str, weight: float, means: pd.DataFrame, gains: pd.DataFrame, measure: str) -> str:
+def text(advised: str, weight: float, means: pd.DataFrame, gains: pd.DataFrame, measure: str, default: str) -> str:
     """What to index for questions of text: one sentence to quote, and a table.
 
     advised: `fused` or `chosen`; weight: of the cosine beside the words
     means:   a row per system, columns (set, measure), on test; gains: `paired`'s table
+    default: what to call it
     """
     scores: pd.DataFrame = means.xs(measure, axis=1, level="measure")  # type: ignore[assignment]
     overall = scores.mean(axis=1)
@@ -50,7 +46,7 @@ def text(advised: str, weight: float, means: pd.DataFrame, gains: pd.DataFrame, 
         if weight < 1
         else "**the embedding alone**"
     )
-    sentence = f"**Text.** Index {what}: {measure} {overall[advised]:.3f} on test, where the published embedding has "
+    sentence = f"**Text.** Index {what}: {measure} {overall[advised]:.3f} on test, where the {default} has "
     return f"{sentence}{overall['default']:.3f} and BM25 {overall['bm25']:.3f}.\n\n{_table(means, gains, measure)}"
 
 
@@ -91,7 +87,7 @@ def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame,
 
     flags:    by split, a row a system: recall@1 of the right image
     possible: a row an oracle; columns as `estimate` has them
-    seen:     what to call the questions of a split: `SEEN` or `UNKNOWN`
+    seen:     what to call the questions of a split, as `told_apart` does
     """
     groups = {group: flags[group].to_dict("index") for group in seen if group in flags}
     parts = []

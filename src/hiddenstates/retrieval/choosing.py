@@ -1,18 +1,13 @@
 """The best strategy of a sweep, and how sure one can be that it is the best."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.joined import AnyStrategy, parse
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.joined import parse
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.sweep import Sweep
 
 
@@ -31,32 +26,12 @@ def overall(swept: Sweep, measure: str, sets: Sequence[str] | None = None) -> pd
     return pd.Series(useful[list(sets or table.columns)].to_numpy().mean(axis=1), index=useful.index)
 
 
-def whitened(
-    scores: pd.Series, n: int, states: TaskStates, passages: Sequence[str], shrinkage: float
-) -> dict[AnyStrategy, Whitenings]:
-    """The n best strategies, with a whitening fitted on these passages; none where there are no passages.
-
-    scores: as `overall` gives them; shrinkage: as in `fit`
-    """
-    if not passages:
-        return {}
-    fitted_on = states.passages.select(passages)
-    best = [replace(Strategy.parse(str(name)), whiten=shrinkage) for name in scores.nlargest(n).index]
-    return {strategy: fitted(strategy, fitted_on) for strategy in best}
-
-
-def choose(
-    swept: Sweep,
-    measure: str,
-    sets: Sequence[str] | None,
-    fingerprint: str,
-    whitenings: Mapping[AnyStrategy, Whitenings] | None = None,
-) -> Choice:
+def choose(swept: Sweep, measure: str, sets: Sequence[str] | None, fingerprint: str) -> Choice:
     """The strategy with the best overall score; of equals, the one with the fewest layers.
 
-    whitenings: of the strategies that whiten
+    For sweeps that whiten nothing: `retrieval.procedure` chooses among those that do.
     """
     scores = overall(swept, measure, sets)
     best = parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))
     evidence = {"measure": measure, "split": "dev", "score": float(scores.max()), "strategies": len(scores)}
-    return Choice(best, fingerprint, evidence, (whitenings or {}).get(best))
+    return Choice(best, fingerprint, evidence)

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import Strategy
@@ -23,14 +22,6 @@ Queries = Float32[Tensor, "layer query d_model"]
 Passages = Float32[Tensor, "layer passage d_model"]
 Weights = Float32[Tensor, " layer"]
 Judged = Float32[Tensor, "query passage"]
-
-
-def learned_mixes(
-    states: TaskStates, dev: Task, layer_norms: Sequence[bool], seed: int, sets: Sequence[str] | None = None
-) -> list[Strategy]:
-    """The learned sum of every pooling; layer_norms as in `sweep`."""
-    spaces = tqdm([(p, n) for n in layer_norms for p in states.queries.values], desc="weights", leave=False)
-    return [learn_weights(states, dev, pool, layer_norm, seed, sets) for pool, layer_norm in spaces]
 
 
 def learn_weights(
