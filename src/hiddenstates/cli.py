@@ -1,4 +1,4 @@
-"""The command `hiddenstates`: look at an encoder, run a stage, embed texts.
+"""The command `hiddenstates`: look at an encoder, run a stage, embed texts, take the chosen embedding elsewhere.
 
 What is slow to import is imported when a command runs, so that `--help` answers at once.
 """
@@ -86,14 +86,50 @@ def encode(
         raise LabError(f"--output {output}: name a .npy file in a folder that is there.")
     lines = _lines(texts)
 
-    from hiddenstates.core.strategy import Strategy
+    from hiddenstates.core.joined import parse
     from hiddenstates.encoding import embedding
     from hiddenstates.encoding.prompts import Side
 
-    wanted = Strategy.parse(strategy) if strategy else None
+    wanted = parse(strategy) if strategy else None
     asked: Side = "query" if side == "query" else "passage"
     said = embedding.write_embeddings(lines, output, _from_here(model), revision, part, wanted, asked)
     click.echo(said, err=True)
+
+
+@main.command(epilog=MODEL_HELP)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--choice", type=click.Path(exists=True, file_okay=False, path_type=Path), help="What a stage chose.")
+@click.option("--model", help="Which encoder, where no --choice names it.")
+@click.option("--revision", help="The commit of a hub name.")
+@click.option("--part", help="encoder or text, of a model that has several.")
+@click.option("--strategy", help="Such as '3/mean'. By default the published embedding.")
+def export(
+    folder: Path, choice: Path | None, model: str | None, revision: str | None, part: str | None, strategy: str | None
+) -> None:
+    """Write FOLDER, which sentence-transformers loads, and which gives the same vectors as the lab.
+
+    \b
+    hiddenstates export my-embedding --choice out/strategies/minilm/choice
+    hiddenstates export half-minilm --model sentence-transformers/all-MiniLM-L6-v2 --strategy 3/mean
+    """
+    if bool(choice) == bool(model):
+        raise LabError("export: give either --choice, a stage's choice, or --model, with or without --strategy.")
+    if choice and (strategy or part or revision):
+        raise LabError("export: --choice says which model and which strategy. Leave --strategy, --part and --revision out.")
+
+    from hiddenstates.encoding.encoder import load_encoder
+    from hiddenstates.export.chosen import chosen, named
+    from hiddenstates.export.folder import export as write
+
+    if choice:
+        wanted, encoder = chosen(choice)
+    else:
+        encoder = load_encoder(_from_here(str(model)), revision, part=part)
+        wanted = named(encoder, strategy or str(encoder.baseline.strategy))
+    written = write(encoder, wanted, folder, choice.parent if choice else None)
+    trust = "" if written.native else ", trust_remote_code=True"
+    click.echo(f"{folder}: {wanted.strategy}", err=True)
+    click.echo(f'SentenceTransformer("{folder}"{trust})')
 
 
 def _lines(texts: Path) -> list[str]:

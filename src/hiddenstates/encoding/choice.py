@@ -78,8 +78,9 @@ class Choice:
         (folder / "choice.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "Choice":
+    def load(cls, folder: Path | str) -> "Choice":
         """What `save` wrote. Refuses a whitening that is not the one that choice.json describes."""
+        folder = Path(folder)
         try:
             about = read_as(_About, (folder / "choice.json").read_bytes())
             strategy = parse(about.strategy)

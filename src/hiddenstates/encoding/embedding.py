@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.encoding.cutting import cuts
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.prompts import Side
@@ -17,7 +17,7 @@ def write_embeddings(
     model: str,
     revision: str | None = None,
     part: str | None = None,
-    strategy: Strategy | None = None,
+    strategy: AnyStrategy | None = None,
     side: Side = "passage",
 ) -> str:
     """One row of float32 per text, in a .npy file; what was written, and what was cut, in a sentence.
@@ -28,7 +28,7 @@ def write_embeddings(
     LabError for an encoder that reads no text, or cannot do the strategy.
     """
     encoder = load_encoder(model, revision, part=part)
-    wanted = strategy or encoder.baseline.strategy
+    wanted: AnyStrategy = strategy or encoder.baseline.strategy
     wanted.resolve(len(encoder.state_map))
     encoder.check_poolings(wanted.pools)
     cut = cuts(encoder, texts)

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.joined import AnyStrategy
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.paths import resolved
 from hiddenstates.encoding.baseline import MEAN, Baseline
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
@@ -193,13 +193,16 @@ class Encoder:
     def encode(
         self,
         inputs: Sequence[Input],
-        strategy: AnyStrategy | None = None,
+        strategy: AnyStrategy | str | None = None,
         ids: Sequence[str] | None = None,
         side: Side = "passage",
     ) -> Embeddings:
-        """The embedding that the strategy makes of each input; None is the published one, or a convention."""
+        """The embedding that the strategy makes of each input; None is the published one, or a convention.
+
+        strategy: or its string, such as `concat(0,6)/mean`
+        """
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        wanted: AnyStrategy = strategy or self.baseline.strategy
+        wanted: AnyStrategy = parse(strategy) if isinstance(strategy, str) else strategy or self.baseline.strategy
         return self.pool(names, inputs, wanted.pools, side).embed(wanted)
 
     def _skipped(self, prompt: str) -> int:

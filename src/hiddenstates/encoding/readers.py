@@ -197,7 +197,9 @@ def first_position(found: Bool[Tensor, "batch position"]) -> Int[Tensor, " batch
 
 
 def check_kinds(inputs: Sequence[Any], reader: Reader) -> None:
-    """LabError for the first input that the reader does not read."""
+    """LabError for the first input that the reader does not read; a bare string is no list of letters."""
+    if isinstance(inputs, str):
+        raise LabError(f"inputs: {inputs[:60]!r} is one text, where a list of them is wanted. Write [text].")
     for i, value in enumerate(inputs):
         if not isinstance(value, reader.kinds):
             names = " or ".join(kind.__name__ for kind in reader.kinds)

@@ -186,12 +186,13 @@ class IndexBundle:
             write_manifest(about, staging)
 
     @classmethod
-    def load(cls, folder: Path, queries: Embeddings | None = None, kb: KnowledgeBase | None = None) -> "IndexBundle":
+    def load(cls, folder: Path | str, queries: Embeddings | None = None, kb: KnowledgeBase | None = None) -> "IndexBundle":
         """What `save` wrote, or `build_large`, whose files are read where they lie. Refuses damaged ones.
 
         queries: vectors that it must be able to answer: of its model, strategy and dimension
         kb:      the knowledge base whose passages it must hold, each as it was, and no others
         """
+        folder = Path(folder)
         try:
             bundle = _read(folder, read_manifest(folder))
         except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

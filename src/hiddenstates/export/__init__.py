@@ -1,0 +1,1 @@
+"""Out of the lab: a chosen embedding as a folder that sentence-transformers loads."""
