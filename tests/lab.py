@@ -79,7 +79,7 @@ def run_all(notebook: Path, lab: Lab, browser: Browser) -> Page:
     # the icon says idle before the kernel is
     page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=60 * SECONDS)
     choose(page, "Run", "runmenu:run-all")
-    page.locator(ENDED).first.wait_for(state="attached", timeout=120 * SECONDS)  # it may be out of sight
+    page.locator(ENDED).first.wait_for(state="attached", timeout=400 * SECONDS)  # it may be out of sight
     return page
 
 

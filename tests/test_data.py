@@ -133,3 +133,18 @@ def test_the_measure_follows_from_the_judgements(
 ) -> None:
     kb = KnowledgeBase(table([{"id": "p"}], PASSAGE_COLUMNS), Path(), "r")
     assert Task(kb, table([{"id": q} for q in rows], QUERY_COLUMNS), Qrels(rows), measure).default_measure == expected
+
+
+def test_each_query_set_has_one_vote_on_the_measure_however_large_it_is() -> None:
+    kb = KnowledgeBase(table([{"id": "p"}], PASSAGE_COLUMNS), Path(), "r")
+    many = {f"m{i}": {f"p{k}": 1.0 for k in range(9)} for i in range(50)}
+    one, graded = {"a": {"p": 1.0}, "b": {"p": 1.0}}, {"g": {"p": 1.0, "o": 2.0}}
+
+    def measure(sets: dict[str, dict[str, dict[str, float]]]) -> str:
+        queries = table([{"id": q, "set": name} for name, rows in sets.items() for q in rows], QUERY_COLUMNS)
+        return Task(kb, queries, Qrels({q: row for rows in sets.values() for q, row in rows.items()})).default_measure
+
+    a, b = ({q: one[q]} for q in "ab")
+    assert measure({"many": many, "a": a, "b": b}) == "mrr@10"
+    assert measure({"many": many, "graded": graded, "a": a}) == "ndcg@10"
+    assert measure({"many": many, "a": a}) == "ndcg@10"  # a draw

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 from killing import kill_all, kill_alone
-from pipeline import Files, Pipeline
+from pipeline import Files, Pipeline, Process
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import claimed_folder
@@ -100,7 +100,7 @@ def test_a_killed_run_leaves_the_former_results_or_the_new_ones(
 
 def test_a_kernel_ends_with_its_runner(pipeline: Pipeline) -> None:
     former, process = pipeline.made(), pipeline.start_stage("corpus")
-    kernels = waited_for(lambda: psutil.Process(process.pid).children(recursive=True))
+    kernels = waited_for(process, lambda: psutil.Process(process.pid).children(recursive=True))
     kill_alone(process)
     _, alive = psutil.wait_procs(kernels, timeout=LAST_WORDS)
     # a zombie has ended; in a container nobody may be there to bury it
@@ -108,8 +108,9 @@ def test_a_kernel_ends_with_its_runner(pipeline: Pipeline) -> None:
     assert pipeline.made() == former
 
 
-def waited_for(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+def waited_for(process: Process, look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
     while not (found := look()):
+        assert process.poll() is None, "it ended before there was anything to see"
         time.sleep(0.05)
     return found
 

@@ -116,6 +116,12 @@ def test_before_the_corpus_is_read_nothing_is_said(lab: Lab) -> None:
     assert idle("pretrain", "", load_params(lab.folder / "params.yaml")) is None
 
 
+def test_the_stage_that_finds_the_facts_does_not_need_those_of_a_former_run(lab: Lab) -> None:
+    lab.write(TEXTS)
+    (lab.folder / "out" / "corpus" / "metrics.json").write_text("the former", "utf-8")
+    assert idle("corpus", "", load_params(lab.folder / "params.yaml")) is None
+
+
 def test_facts_that_cannot_be_read_are_one_error(lab: Lab) -> None:
     with pytest.raises(LabError, match=r"out/corpus/metrics\.json cannot be read .*Run the stage `corpus` again"):
         lab.why("pretrain", {"queries": {}})

@@ -98,14 +98,21 @@ class Task:
     def default_measure(self) -> str:
         """What chooses between strategies unless params say otherwise; it follows from the judgements.
 
-        Sentence pairs: spearman. Retrieval: mrr@10, which sees the first passage found, where most queries have no more
-        than `FEW` relevant ones, all of one grade; else ndcg@10, which sees them all, and their grades.
+        Sentence pairs: spearman. Retrieval: mrr@10, which sees the first passage found, where in most query sets most
+        queries have no more than `FEW` relevant ones, all of one grade; else ndcg@10, which sees them all, and their
+        grades. Sets weigh the same, as they do in the choice.
         """
         if self.measure == "similarity":
             return "spearman"
+        one = [self.select(set=name)._asks_for_one for name in self.sets]
+        return "mrr@10" if 2 * sum(one) > len(one) else "ndcg@10"
+
+    @property
+    def _asks_for_one(self) -> bool:
+        """Whether the first relevant passage is what counts: most queries have few, and none is better than another."""
         relevant = [[grade for grade in row.values() if grade > 0] for row in self.qrels.rows.values()]
         graded = len({grade for row in relevant for grade in row}) > 1
-        return "ndcg@10" if graded or median([len(row) for row in relevant if row] or [1]) > FEW else "mrr@10"
+        return not graded and median([len(row) for row in relevant if row] or [1]) <= FEW
 
     def select(self, *, set: str | None = None, split: str | None = None) -> "Task":
         """The same task with only the queries of this set and split."""
