@@ -141,9 +141,9 @@ def clone_with(folder: Path, edit: Mapping[str, Any]) -> Path:
     return folder
 
 
-def repro(clone: Path) -> subprocess.CompletedProcess[str]:
+def repro(clone: Path, *stages: str) -> subprocess.CompletedProcess[str]:
     """`dvc repro` there, as its owner types it."""
-    command = ["dvc", "repro"]
+    command = ["dvc", "repro", *stages]
     return subprocess.run(command, cwd=clone, env=environment_of(clone, None), capture_output=True, text=True)
 
 
@@ -164,20 +164,17 @@ def undeclared(clone: Path) -> list[str]:
     return faults
 
 
-def verdicts(clone: Path) -> str:
-    """What the executed notebooks say at their ends, one paragraph per stage."""
-    said = []
-    for path in sorted((clone / "out").glob("**/notebook.ipynb")):
-        cells = json.loads(path.read_text("utf-8"))["cells"]
-        texts = [
-            "".join(text)
-            for cell in cells[-3:]
-            for text in [*(o.get("data", {}).get("text/markdown", "") for o in cell.get("outputs", [])), cell["source"]]
-        ]
-        said.append(
-            f"--- {path.relative_to(clone / 'out').parent}\n" + "\n".join(texts[:2] if len(cells) > 2 else texts)
-        )
-    return "\n".join(said)
+def verdicts(clone: Path) -> dict[str, str]:
+    """What the executed notebooks say at their ends, by stage."""
+    return {str(p.relative_to(clone / "out").parent): _verdict(p) for p in (clone / "out").glob("**/notebook.ipynb")}
+
+
+def _verdict(path: Path) -> str:
+    """What comes out of the last code cell as Markdown; of a stage with nothing to do, its cells."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    said = [output.get("data", {}).get("text/markdown", "") for output in code[-1]["outputs"]] if code else []
+    return "\n".join("".join(text) for text in said or [cell["source"] for cell in cells])
 
 
 def _beir(folder: Path, splits: Mapping[str, range], passages: int = 64, images: bool = False) -> None:
@@ -239,7 +236,7 @@ def main(names: list[str]) -> None:
                 f"=== {name}: {time.monotonic() - start:.0f} s, exit {done.returncode}", *faults, sep="\n", flush=True
             )
             if not faults:
-                print(verdicts(clone), flush=True)
+                print(*(f"--- {stage}\n{said}" for stage, said in verdicts(clone).items()), sep="\n", flush=True)
             failed += [name] * bool(faults)
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 

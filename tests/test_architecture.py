@@ -22,7 +22,7 @@ LAYERS = (
     "report",
     "explorer pretrain tagging tying",
     "preview pipeline",
-    "run verify",
+    "export run verify",
     "cli",
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}

@@ -48,10 +48,11 @@ def test_git_sees_no_change_but_in_the_records(clone: Path) -> None:
 
 
 def test_no_verdict_speaks_of_countries(clone: Path) -> None:
-    said = verdicts(clone)
-    assert "verdict" not in said.lower() or "**" in said
-    for word in ("countries", "country", "capital"):
-        assert word not in said.replace("set `tagging.source`", "").split("or to countries for")[0].lower(), said
+    """But that of the stage that trains a small CLIP on their flags, and the way out of the stage without sentences."""
+    for stage, said in verdicts(clone).items():
+        told = said.replace("or to countries for the embedded ones", "").lower()
+        if stage not in ("pretrain", "tying"):
+            assert not [word for word in ("countries", "country", "capital") if word in told], (stage, said)
 
 
 def test_a_second_time_there_is_nothing_to_do_and_a_changed_file_is_noticed(clone: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_second_time_there_is_nothing_to_do_and_a_changed_file_is_noticed(clon
     queries = Path(yaml.safe_load((clone / "params.yaml").read_text("utf-8"))["corpus"]["source"]) / "queries.jsonl"
     with queries.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"_id": "late", "text": "Nobody judged this."}) + "\n")
-    assert "Running stage 'corpus'" in repro(clone).stdout
+    assert "Running stage 'corpus'" in repro(clone, "corpus").stdout  # the later stages would only take time
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -115,7 +115,9 @@ def export(
     if bool(choice) == bool(model):
         raise LabError("export: give either --choice, a stage's choice, or --model, with or without --strategy.")
     if choice and (strategy or part or revision):
-        raise LabError("export: --choice says which model and which strategy. Leave --strategy, --part and --revision out.")
+        raise LabError(
+            "export: --choice says which model and which strategy. Leave --strategy, --part and --revision out."
+        )
 
     from hiddenstates.encoding.encoder import load_encoder
     from hiddenstates.export.chosen import chosen, named

@@ -37,7 +37,9 @@ def _head(encoder: Encoder, choice: Choice, width: int) -> str:
     revision = f" at {encoder.source.revision}" if encoder.source.revision else ""
     part = f", part {encoder.part.name}" if encoder.part.name else ""
     reading = encoder.reading
-    prompts = "".join(f"\n- {side}: `{text}`" for side, text in (("query", reading.query), ("document", reading.passage)))
+    prompts = "".join(
+        f"\n- {side}: `{text}`" for side, text in (("query", reading.query), ("document", reading.passage))
+    )
     asked = reading.query or reading.passage
     return (
         FRONT.format(base=base)
@@ -117,6 +119,5 @@ def _verdict(gain: Mapping[str, Any] | None) -> str:
 
 def _costs(encoder: Encoder, written: Plan, width: int) -> str:
     layers = len(encoder.state_map) - 1
-    return (
-        f"## Costs\n\n{max(written.layers)} of {layers} layers are needed; a vector takes {4 * width:,} bytes in float32.\n"
-    )
+    needed = f"{max(written.layers)} of {layers} layers are needed"
+    return f"## Costs\n\n{needed}; a vector takes {4 * width:,} bytes in float32.\n"

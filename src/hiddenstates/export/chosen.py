@@ -24,8 +24,8 @@ def chosen(folder: Path) -> tuple[Choice, Encoder]:
         if encoder and encoder.fingerprint == choice.fingerprint:
             return choice, encoder
     raise LabError(
-        f"{folder}: it was made for model {choice.fingerprint}, and no line of states.encoders in {params_file()} is that "
-        f"model. Name it by --model; the strategy is {choice.strategy}."
+        f"{folder}: it was made for model {choice.fingerprint}, and no line of states.encoders in {params_file()} is "
+        f"that model. Name it by --model; the strategy is {choice.strategy}."
     )
 
 

@@ -1,11 +1,13 @@
 """One vector per text from several hidden states of a transformer, for sentence-transformers.
 
-This file travels with the model, and needs torch and sentence-transformers alone. Each part pools some hidden states over
-the tokens, may put each through a layer norm or whiten it, combines them, and may whiten or scale what comes out; the
-parts then stand side by side. config.json says which, model.safetensors holds the numbers.
+This file travels with the model, and needs torch and sentence-transformers alone. Each part pools some hidden states
+over the tokens, may put each through a layer norm or whiten it, combines them, and may whiten or scale what comes out;
+the parts then stand side by side. config.json says which, model.safetensors holds the numbers.
 """
 
-from typing import Any
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from sentence_transformers.base.modules import Module
@@ -35,7 +37,7 @@ class CombinedStates(Module):
                 the first token of that id is taken instead
     """
 
-    config_keys = ["width", "dimensions", "parts", "shapes", "end", "include_prompt"]
+    config_keys: ClassVar[list[str]] = ["width", "dimensions", "parts", "shapes", "end", "include_prompt"]
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class CombinedStates(Module):
     def get_embedding_dimension(self) -> int:
         return self.dimensions
 
-    def forward(self, features: dict[str, Any]) -> dict[str, Any]:
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Reads `all_layer_embeddings` and `attention_mask`, writes `sentence_embedding` [batch, dimensions]."""
         vectors = [self._part(f"{i}", part, features) for i, part in enumerate(self.parts)]
         features["sentence_embedding"] = torch.cat(vectors, dim=1)
@@ -114,11 +116,13 @@ class CombinedStates(Module):
         return getattr(self, name.replace(".", "_")) if name in self.shapes else None
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        """Its configuration and numbers, and this file in the folder above, where it is looked for."""
+        shutil.copy(__file__, Path(output_path).parent)
         self.save_config(output_path)
         self.save_torch_weights(output_path, safe_serialization=safe_serialization)
 
     @classmethod
-    def load(cls, model_name_or_path: str, **kwargs: Any) -> "CombinedStates":
+    def load(cls, model_name_or_path: str, *args: Any, **kwargs: Any) -> "CombinedStates":
         names = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
         places = {name: kwargs[name] for name in names if name in kwargs}
         model = cls(**cls.load_config(model_name_or_path, **places))

@@ -21,8 +21,9 @@ from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.head import LayerNorm, Linear, Step
-from hiddenstates.encoding.models import load_found, model_folder, transformer_folder
+from hiddenstates.encoding.models import load_found, model_folder
 from hiddenstates.encoding.prompts import Side
+from hiddenstates.encoding.published import transformer_folder
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.export import combined_states
 from hiddenstates.export.card import write_card
@@ -36,7 +37,7 @@ SAMPLES = (
     "Yerevan",
     "Where is it?",
     "The flag of Armenia shows three bands of equal width: red, blue and apricot.",
-    "Un été à Genève, 1 234 habitants, naïve façade; \"quotes\" & symbols #1 (2026)!",
+    'Un été à Genève, 1 234 habitants, naïve façade; "quotes" & symbols #1 (2026)!',
     "A sentence that goes on and on, as long texts do, about rivers, lakes and mountains. " * 40,
 )
 """Texts by which the folder is held against the lab: short, long, cut, with letters that a vocabulary may not have."""
@@ -83,8 +84,8 @@ def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = 
 def _check(encoder: Encoder, choice: Choice) -> None:
     if choice.fingerprint != encoder.fingerprint:
         raise LabError(
-            f"choice: made for model {choice.fingerprint}, {encoder.name} is {encoder.fingerprint}. Name the model that "
-            "the choice was made for."
+            f"choice: made for model {choice.fingerprint}, {encoder.name} is {encoder.fingerprint}. Name the model "
+            "that the choice was made for."
         )
     if encoder.part.reads != "text":
         raise LabError(
@@ -118,13 +119,13 @@ def _source(encoder: Encoder, scratch: Path) -> Path:
 
 
 def _depths(encoder: Encoder, written: Plan) -> Iterator[int]:
-    """How many layers to keep: as few as there are below the highest state; one more where a final norm is in the way."""
+    """How many layers to keep: those below the highest state; one more where a final norm is in the way; all."""
     most, highest = len(encoder.state_map) - 1, max(written.layers)
     yield from dict.fromkeys(min(max(kept, 1), most) for kept in (highest, highest + 1, most))
 
 
 def _write(encoder: Encoder, written: Plan, source: Path, kept: int, width: int, place: Path) -> None:
-    modules = [_transformer(encoder, written, source, kept), *_modules(encoder, written, width)]
+    modules = [_transformer(encoder, written, source, kept), *_modules(encoder, written, kept, width)]
     reading = encoder.reading
     prompts = {"query": reading.query, "document": reading.passage}
     default = "query" if reading.alike and reading.alike == reading.query else None
@@ -147,7 +148,7 @@ def _transformer(encoder: Encoder, written: Plan, source: Path, kept: int) -> Tr
         str(source),
         config_kwargs=settings,
         model_kwargs={"dtype": torch.float32},
-        modality_config={"text": {"method": "forward", "method_output_name": output}},  # type: ignore[typeddict-item]
+        modality_config={"text": {"method": "forward", "method_output_name": output}},
         module_output_name="token_embeddings",
         max_seq_length=encoder.max_tokens,
         do_lower_case=encoder.reading.lower_case,
@@ -157,17 +158,18 @@ def _transformer(encoder: Encoder, written: Plan, source: Path, kept: int) -> Tr
     return module
 
 
-def _modules(encoder: Encoder, written: Plan, width: int) -> list[nn.Module]:
+def _modules(encoder: Encoder, written: Plan, kept: int, width: int) -> list[nn.Module]:
     pooled = encoder.reading.pool_prompt
     if not written.native:
         return [_combined(encoder, written, width)]
     modules: list[nn.Module] = []
     if written.weights:
-        first, last = written.layers[0], written.layers[-1]
-        layer_pooling = WeightedLayerPooling(encoder.width, num_hidden_layers=last, layer_start=first)
-        layer_pooling.layer_weights.data = torch.tensor(written.weights)  # a parameter, and so saved
+        first = written.layers[0]
+        unused = [0.0] * (kept + 1 - first - len(written.weights))  # it takes every state from the first on
+        layer_pooling = WeightedLayerPooling(encoder.width, num_hidden_layers=kept, layer_start=first)
+        layer_pooling.layer_weights.data = torch.tensor([*written.weights, *unused])  # a parameter, and so saved
         modules.append(layer_pooling)
-    modules.append(Pooling(encoder.width, list(written.modes), include_prompt=pooled))  # type: ignore[arg-type]
+    modules.append(Pooling(encoder.width, list(written.modes), include_prompt=pooled))
     modules += [_step(step, encoder.width * len(written.modes)) for step in written.steps]
     return [*modules, Normalize()] if written.normalize else modules
 
@@ -209,11 +211,10 @@ def _tensor(array: Any) -> torch.Tensor:
 
 
 def _name_own_class(place: Path) -> None:
-    """The file of our module goes along, and modules.json names it there."""
-    source, path = Path(combined_states.__file__), place / "modules.json"
-    shutil.copy(source, place / source.name)
+    """modules.json names our module by the file that went along."""
+    path, name = place / "modules.json", combined_states.__name__
     listed = path.read_text(encoding="utf-8")
-    path.write_text(listed.replace(combined_states.__name__, source.stem), encoding="utf-8")
+    path.write_text(listed.replace(name, name.rpartition(".")[2]), encoding="utf-8")
 
 
 def _distance(encoder: Encoder, choice: Choice, place: Path, native: bool) -> float:
@@ -246,4 +247,3 @@ def _quiet() -> Iterator[None]:
         set_verbosity(before)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-

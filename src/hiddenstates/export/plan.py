@@ -46,7 +46,7 @@ def plan(strategy: AnyStrategy, whitening: Whitenings, encoder: Encoder) -> Plan
     """How the strategy is written. It is resolved; whitening: all that it whitens by."""
     if isinstance(strategy, Strategy) and _speakable(strategy):
         return _native(strategy, whitening, encoder.baseline.head)
-    parts, tensors = [], {}
+    parts, tensors = [], dict[str, np.ndarray]()
     for i, (part, weight) in enumerate(terms(strategy).items()):
         parts.append(_part(part, weight, encoder.baseline.head))
         tensors |= {f"{i}.{name}": tensor for name, tensor in _tensors(part, whitening, encoder.baseline.head)}
@@ -121,4 +121,3 @@ def dimensions(strategy: AnyStrategy, encoder: Encoder) -> int:
         )
         for part in terms(strategy)
     )
-

@@ -186,7 +186,9 @@ class IndexBundle:
             write_manifest(about, staging)
 
     @classmethod
-    def load(cls, folder: Path | str, queries: Embeddings | None = None, kb: KnowledgeBase | None = None) -> "IndexBundle":
+    def load(
+        cls, folder: Path | str, queries: Embeddings | None = None, kb: KnowledgeBase | None = None
+    ) -> "IndexBundle":
         """What `save` wrote, or `build_large`, whose files are read where they lie. Refuses damaged ones.
 
         queries: vectors that it must be able to answer: of its model, strategy and dimension
