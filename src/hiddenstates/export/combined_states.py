@@ -7,7 +7,7 @@ the parts then stand side by side. config.json says which, model.safetensors hol
 
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from sentence_transformers.base.modules import Module
@@ -37,7 +37,7 @@ class CombinedStates(Module):
                 the first token of that id is taken instead
     """
 
-    config_keys: ClassVar[list[str]] = ["width", "dimensions", "parts", "shapes", "end", "include_prompt"]
+    config_keys: list[str] = ["width", "dimensions", "parts", "shapes", "end", "include_prompt"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class CombinedStates(Module):
         end: dict[str, Any] | None = None,
         include_prompt: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.width, self.dimensions, self.parts, self.shapes, self.end = width, dimensions, parts, shapes, end
         self.include_prompt = include_prompt
         self.poolings = {pool: Pooling(width, mode, include_prompt) for pool, mode in MODES.items()}
