@@ -26,8 +26,8 @@ help:
 	@echo "make lint    mend the style of code and strip the notebooks' outputs"
 	@echo "make lock    pin the dependencies of pyproject.toml anew"
 
-# A dvc that is killed as it writes leaves its lock empty, or dvc.lock cut short, and no other would start. Of a merge
-# conflict dvc tells itself: both records stay.
+# A dvc that is killed as it writes leaves its lock empty, or dvc.lock cut short, and no other would start. DVC reports
+# merge conflicts itself; both sides are left.
 repro: .venv/.ready
 	@if [ -d .dvc/tmp ]; then find .dvc/tmp -name rwlock -size 0 -delete; fi
 	@if $(BIN)/dvc stage list 2>&1 | grep "dvc\.lock" | grep -qv "merge conflict"; then \

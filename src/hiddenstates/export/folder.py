@@ -127,14 +127,21 @@ def _depths(encoder: Encoder, written: Plan) -> Iterator[int]:
 def _write(encoder: Encoder, written: Plan, source: Path, kept: int, width: int, place: Path) -> None:
     modules = [_transformer(encoder, written, source, kept), *_modules(encoder, written, kept, width)]
     reading = encoder.reading
-    prompts = {"query": reading.query, "document": reading.passage}
     default = "query" if reading.alike and reading.alike == reading.query else None
     made = SentenceTransformer(
-        modules=modules, prompts=prompts, default_prompt_name=default, similarity_fn_name="cosine", device="cpu"
+        modules=modules,
+        prompts=_prompts(encoder),
+        default_prompt_name=default,
+        similarity_fn_name="cosine",
+        device="cpu",
     )
     made.save_pretrained(str(place), create_model_card=False)
     if not written.native:
         _name_own_class(place)
+
+
+def _prompts(encoder: Encoder) -> dict[str, str]:
+    return {"query": encoder.reading.query, "document": encoder.reading.passage}
 
 
 def _transformer(encoder: Encoder, written: Plan, source: Path, kept: int) -> Transformer:
@@ -147,7 +154,7 @@ def _transformer(encoder: Encoder, written: Plan, source: Path, kept: int) -> Tr
     module = Transformer(
         str(source),
         config_kwargs=settings,
-        model_kwargs={"dtype": torch.float32},
+        model_kwargs={"dtype": torch.float32, "use_safetensors": True},
         modality_config={"text": {"method": "forward", "method_output_name": output}},
         module_output_name="token_embeddings",
         max_seq_length=encoder.max_tokens,
@@ -219,9 +226,18 @@ def _name_own_class(place: Path) -> None:
 
 def _distance(encoder: Encoder, choice: Choice, place: Path, native: bool) -> float:
     """The largest 1 - cosine of the folder's vectors and the lab's, over both sides."""
-    theirs = SentenceTransformer(str(place), device="cpu", trust_remote_code=not native, local_files_only=True)
+    theirs = _read(encoder, place, native)
     sides: dict[Side, Any] = {"query": theirs.encode_query, "passage": theirs.encode_document}
     return max(_apart(choice.encode(encoder, SAMPLES, side=side).vectors, encode) for side, encode in sides.items())
+
+
+def _read(encoder: Encoder, place: Path, native: bool) -> SentenceTransformer:
+    """The folder, read again. Our own module is taken from here: no code of a folder is run, not even of this one."""
+    if native:
+        return SentenceTransformer(str(place), device="cpu", local_files_only=True)
+    own = next(path.name for path in place.iterdir() if path.name.endswith(CombinedStates.__name__))
+    modules = [Transformer.load(str(place)), CombinedStates.load(str(place), subfolder=own)]
+    return SentenceTransformer(modules=modules, prompts=_prompts(encoder), device="cpu")
 
 
 def _apart(ours: np.ndarray, encode: Any) -> float:
