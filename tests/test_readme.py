@@ -96,3 +96,19 @@ def test_what_the_notes_believed_is_held_against_what_was_measured(stage: str, s
     for key in path.split("/"):
         value = value[key]
     assert sentence.format(value) in README
+
+
+def test_the_collections_are_those_of_the_document() -> None:
+    document = (ROOT / "docs" / "collections.md").read_text("utf-8").splitlines()
+    measured = {line.split("|")[1].strip(): line for line in document if line.startswith("| ")}
+    table = rows("on test")
+    assert len(table) == 6
+    for collection, cells in list(table.items())[2:]:
+        name = collection.partition(",")[0].lower().replace("-", "")
+        numbers = [cell.strip("*") for cell in cells[1:5] if cell != "–"]
+        assert all(number in measured[name] for number in numbers), collection
+
+
+def test_the_gain_on_collections_is_their_mean() -> None:
+    gains = [float(cells[4].split()[0]) for cells in rows("on test").values() if cells[0] == "nDCG@10"]
+    assert f"gains {sum(gains) / len(gains):.3f} nDCG@10 on the mean" in README.replace("\n", " ")
