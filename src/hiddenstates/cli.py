@@ -119,6 +119,7 @@ def export(
             "export: --choice says which model and which strategy. Leave --strategy, --part and --revision out."
         )
 
+    from hiddenstates.core.joined import parse
     from hiddenstates.encoding.encoder import load_encoder
     from hiddenstates.export.chosen import chosen, named
     from hiddenstates.export.folder import export as write
@@ -127,7 +128,7 @@ def export(
         wanted, encoder = chosen(choice)
     else:
         encoder = load_encoder(_from_here(str(model)), revision, part=part)
-        wanted = named(encoder, strategy or str(encoder.baseline.strategy))
+        wanted = named(encoder, parse(strategy) if strategy else encoder.baseline.strategy)
     written = write(encoder, wanted, folder, choice.parent if choice else None)
     trust = "" if written.native else ", trust_remote_code=True"
     click.echo(f"{folder}: {wanted.strategy}", err=True)

@@ -22,12 +22,12 @@ tags:
 """
 
 
-def write_card(encoder: Encoder, choice: Choice, written: Plan, width: int, folder: Path, stage: Path | None) -> None:
-    """README.md in the folder. stage: the folder of the stage that chose, whose metrics.json is told"""
-    told = [_head(encoder, choice, width), _loading(folder, written), _evidence(choice)]
+def card(encoder: Encoder, choice: Choice, written: Plan, width: int, name: str, stage: Path | None) -> str:
+    """Its text. name: of the folder; stage: the folder of the stage that chose, whose metrics.json is told"""
+    told = [_head(encoder, choice, width), _loading(name, written), _evidence(choice)]
     told += [_measured(stage)] if stage else []
     told += [_costs(encoder, written, width), f"Made by hiddenstates {__version__}.\n"]
-    (folder / "README.md").write_text("\n".join(part for part in told if part), encoding="utf-8")
+    return "\n".join(part for part in told if part)
 
 
 def _head(encoder: Encoder, choice: Choice, width: int) -> str:
@@ -51,7 +51,7 @@ def _head(encoder: Encoder, choice: Choice, width: int) -> str:
     )
 
 
-def _loading(folder: Path, written: Plan) -> str:
+def _loading(name: str, written: Plan) -> str:
     trust = "" if written.native else ", trust_remote_code=True"
     own = "" if written.native else (
         "\n`combined_states.py` in this folder says what sentence-transformers' own modules cannot; so loading needs "
@@ -59,7 +59,7 @@ def _loading(folder: Path, written: Plan) -> str:
     )  # fmt: skip
     return (
         "## Use\n\n```python\nfrom sentence_transformers import SentenceTransformer\n\n"
-        f'model = SentenceTransformer("{folder.name}"{trust})\n'
+        f'model = SentenceTransformer("{name}"{trust})\n'
         'passages = model.encode_document(["Yerevan is the capital of Armenia."])\n'
         'queries = model.encode_query(["What is the capital of Armenia?"])\n'
         f"print(model.similarity(queries, passages))\n```\n{own}"

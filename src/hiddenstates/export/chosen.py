@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.joined import parse
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.params import EncoderSource, load_params
 from hiddenstates.core.paths import params_file
 from hiddenstates.encoding.choice import Choice
@@ -29,11 +29,10 @@ def chosen(folder: Path) -> tuple[Choice, Encoder]:
     )
 
 
-def named(encoder: Encoder, strategy: str) -> Choice:
-    """A strategy by its string, as a choice. LabError for one that whitens: it must have been fitted to passages."""
-    wanted = parse(strategy)
+def named(encoder: Encoder, wanted: AnyStrategy) -> Choice:
+    """A strategy, as a choice. LabError for one that whitens: it must have been fitted to passages."""
     if wanted.whitened:
-        raise LabError(f"strategy {strategy}: it whitens, and what by is in a stage's choice. Export that by --choice.")
+        raise LabError(f"strategy {wanted}: it whitens, and what by is in a stage's choice. Export that by --choice.")
     wanted.resolve(len(encoder.state_map))
     encoder.check_poolings(wanted.pools)
     return Choice(wanted, encoder.fingerprint, {})

@@ -100,7 +100,7 @@ class CombinedStates(Module):
 
     def _step(self, name: str, step: dict[str, Any], vectors: Tensor) -> Tensor:
         """A linear layer, a layer norm or a scaling that the model's own folder puts after its pooling."""
-        weight, bias, residual = (self._tensor(f"{name}.{key}") for key in ("weight", "bias", "residual"))
+        weight, bias, residual = (self.tensor(f"{name}.{key}") for key in ("weight", "bias", "residual"))
         if step["kind"] == "normalize":
             return nn.functional.normalize(vectors, dim=1)
         if step["kind"] == "layer_norm":
@@ -109,10 +109,11 @@ class CombinedStates(Module):
         return out if residual is None else out + nn.functional.linear(vectors, residual)
 
     def _whitened(self, name: str, vectors: Tensor) -> Tensor:
-        mean, matrix = self._tensor(f"{name}.mean"), self._tensor(f"{name}.matrix")
+        mean, matrix = self.tensor(f"{name}.mean"), self.tensor(f"{name}.matrix")
         return vectors if mean is None else (vectors - mean) @ matrix
 
-    def _tensor(self, name: str) -> Any:
+    def tensor(self, name: str) -> Any:
+        """The tensor of that name in `shapes`; None where there is none."""
         return getattr(self, name.replace(".", "_")) if name in self.shapes else None
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ from hiddenstates.encoding.prompts import Side
 from hiddenstates.encoding.published import transformer_folder
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.export import combined_states
-from hiddenstates.export.card import write_card
+from hiddenstates.export.card import card
 from hiddenstates.export.combined_states import CombinedStates
 from hiddenstates.export.plan import Plan, dimensions, plan
 
@@ -43,6 +43,9 @@ SAMPLES = (
 """Texts by which the folder is held against the lab: short, long, cut, with letters that a vocabulary may not have."""
 
 
+SIDES: tuple[Side, ...] = ("query", "passage")
+
+
 def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = None) -> Plan:
     """Write the folder, load it again, and hold its vectors of `SAMPLES` against the lab's.
 
@@ -57,6 +60,7 @@ def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = 
     _check(encoder, choice)
     strategy = choice.strategy.resolve(len(encoder.state_map))
     written, width = plan(strategy, choice.whitening or Whitenings({}), encoder), dimensions(strategy, encoder)
+    ours = {side: choice.encode(encoder, SAMPLES, side=side).vectors for side in SIDES}
     with TemporaryDirectory(dir=_parent(folder)) as scratch, _quiet():
         source = _source(encoder, Path(scratch) / "whole")
         reasons = []
@@ -65,14 +69,15 @@ def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = 
             shutil.rmtree(place, ignore_errors=True)
             try:
                 _write(encoder, written, source, kept, width, place)
-                farthest = _distance(encoder, choice, place, written.native)
+                farthest = _distance(_read(encoder, place, written.native), ours)
             except Exception as error:  # sentence-transformers raises whatever it trips over
                 reasons.append(shortened(str(error)))
                 continue
             if farthest <= FARTHEST:
+                told = card(encoder, choice, written, width, folder.name, stage)
+                (place / "README.md").write_text(told, encoding="utf-8")
                 shutil.rmtree(folder, ignore_errors=True)
                 shutil.move(place, folder)
-                write_card(encoder, choice, written, width, folder, stage)
                 return written
             reasons.append(f"its vectors differ, 1 - cosine {farthest:.1e}")
     raise LabError(
@@ -177,11 +182,11 @@ def _modules(encoder: Encoder, written: Plan, kept: int, width: int) -> list[nn.
         layer_pooling.layer_weights.data = torch.tensor([*written.weights, *unused])  # a parameter, and so saved
         modules.append(layer_pooling)
     modules.append(Pooling(encoder.width, list(written.modes), include_prompt=pooled))
-    modules += [_step(step, encoder.width * len(written.modes)) for step in written.steps]
+    modules += map(_step, written.steps)
     return [*modules, Normalize()] if written.normalize else modules
 
 
-def _step(step: Step, width: int) -> nn.Module:
+def _step(step: Step) -> nn.Module:
     if isinstance(step, Linear):
         return _dense(step)
     if isinstance(step, LayerNorm):
@@ -204,12 +209,12 @@ def _dense(step: Linear) -> Dense:
 
 
 def _combined(encoder: Encoder, written: Plan, width: int) -> CombinedStates:
-    special, tensors = encoder.text.special, written.tensors or {}
+    special, tensors = encoder.text.special, written.tensors
     end = None if special.end is None else {"id": special.end, "back": special.back, "first": special.first}
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     made = CombinedStates(encoder.width, width, list(written.parts), shapes, end, encoder.reading.pool_prompt)
     for name, tensor in tensors.items():
-        getattr(made, name.replace(".", "_")).copy_(_tensor(tensor))
+        made.tensor(name).copy_(_tensor(tensor))
     return made
 
 
@@ -224,11 +229,10 @@ def _name_own_class(place: Path) -> None:
     path.write_text(listed.replace(name, name.rpartition(".")[2]), encoding="utf-8")
 
 
-def _distance(encoder: Encoder, choice: Choice, place: Path, native: bool) -> float:
-    """The largest 1 - cosine of the folder's vectors and the lab's, over both sides."""
-    theirs = _read(encoder, place, native)
+def _distance(theirs: SentenceTransformer, ours: Mapping[Side, np.ndarray]) -> float:
+    """The largest 1 - cosine of its vectors of the samples and the lab's, over both sides."""
     sides: dict[Side, Any] = {"query": theirs.encode_query, "passage": theirs.encode_document}
-    return max(_apart(choice.encode(encoder, SAMPLES, side=side).vectors, encode) for side, encode in sides.items())
+    return max(_apart(ours[side], encode) for side, encode in sides.items())
 
 
 def _read(encoder: Encoder, place: Path, native: bool) -> SentenceTransformer:

@@ -1,6 +1,7 @@
 """What sentence-transformers' own modules can say of a strategy, and what takes a module of our own."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     normalize: bool = False
     parts: tuple[dict[str, Any], ...] = ()
-    tensors: dict[str, np.ndarray] | None = None
+    tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def native(self) -> bool:
