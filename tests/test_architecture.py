@@ -23,6 +23,7 @@ LAYERS = (
     "explorer pretrain tagging tying",
     "preview pipeline",
     "export run verify",
+    "serving",
     "cli",
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names.split()}

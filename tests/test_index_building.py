@@ -39,6 +39,12 @@ def test_the_same_vectors_are_the_same_bytes(tmp_path: Path, factory: str) -> No
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+@pytest.mark.parametrize("factory", [*FACTORIES, "PCA4,IVF{cells},Flat", "PQ{pairs}x4fs,Refine(SQ8)"])
+def test_few_vectors_train_without_a_line_for_each_clustering(capfd: pytest.CaptureFixture[str], factory: str) -> None:
+    build_index(embeddings(40), factory)
+    assert capfd.readouterr().err == ""
+
+
 def test_it_is_trained_on_rows_drawn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first rows are one topic: cells trained on them would leave all others in one cell."""
     monkeypatch.setattr(building, "TRAINED_ON", 20)

@@ -5,13 +5,17 @@ What is slow to import is imported when a command runs, so that `--help` answers
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hiddenstates import __version__
-from hiddenstates.core.errors import LabError
+from hiddenstates.core.errors import LabError, shortened
+
+if TYPE_CHECKING:
+    from hiddenstates.serving.collection import Hit
 
 MODEL_HELP = "MODEL is a bundled name, a folder, or a hub name with --revision, the 40 hex digits of a commit."
 
@@ -133,6 +137,74 @@ def export(
     trust = "" if written.native else ", trust_remote_code=True"
     click.echo(f"{folder}: {wanted.strategy}", err=True)
     click.echo(f'SentenceTransformer("{folder}"{trust})')
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("passages", type=click.Path(path_type=Path))
+@click.option("--embedding", required=True, type=click.Path(path_type=Path), help="A folder that `export` wrote.")
+@click.option("--factory", default="Flat", show_default=True, help="A faiss index_factory string.")
+@click.option("--words/--no-words", default=True, help="Whether BM25's words go along, where they were given a weight.")
+@click.option("--language", default="english", show_default=True, help="Of the words; none: as they stand.")
+def index(folder: Path, passages: Path, embedding: Path, factory: str, words: bool, language: str) -> None:
+    """Write FOLDER: PASSAGES, their vectors and a FAISS index, which `search` asks.
+
+    PASSAGES is a folder in BEIR's layout; JSONL, CSV, Parquet or a dataset saved on disk, with the column text and
+    perhaps id and title; or a .txt file with one passage per line.
+
+    \b
+    hiddenstates index my-index data/mine --embedding my-embedding
+    """
+    from hiddenstates.corpora.passages import read_passages
+    from hiddenstates.retrieval.bm25 import language_named
+    from hiddenstates.serving.collection import build
+    from hiddenstates.serving.embedding import Exported
+
+    kb = read_passages(passages)
+    built = build(
+        folder, kb, Exported.open(embedding), factory, language_named(language), words, bar=sys.stderr.isatty()
+    )
+    click.echo(f"{folder}: {built.n:,} passages, {built.width} dimensions; {built.cut}.", err=True)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("questions", nargs=-1)
+@click.option(
+    "--texts",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="A file of questions, one per line, or - for standard input.",
+)
+@click.option("--depth", default=5, show_default=True, type=click.IntRange(1), help="How many passages of each.")
+@click.option("--embedding", type=click.Path(path_type=Path), help="Where the embedding lies, if it was moved.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one line per question.")
+def search(
+    folder: Path, questions: tuple[str, ...], texts: Path | None, depth: int, embedding: Path | None, as_json: bool
+) -> None:
+    """Ask the index in FOLDER one question, or several.
+
+    \b
+    hiddenstates search my-index "Where were violins built?"
+    hiddenstates search my-index --texts questions.txt --json > found.jsonl
+    """
+    if bool(questions) == bool(texts):
+        raise LabError("search: give questions, or a file of them by --texts.")
+    asked = _lines(texts) if texts else list(questions)
+
+    from hiddenstates.serving.collection import Collection
+
+    found = Collection.open(folder, embedding).search(asked, depth)
+    for question, hits in zip(asked, found, strict=True):
+        click.echo(_as_json(question, hits) if as_json else _as_text(question, hits, alone=len(asked) == 1))
+
+
+def _as_json(question: str, hits: "list[Hit]") -> str:
+    return json.dumps({"question": question, "found": [asdict(hit) for hit in hits]}, ensure_ascii=False)
+
+
+def _as_text(question: str, hits: "list[Hit]", alone: bool) -> str:
+    rows = [f"{hit.score:7.4f}  {hit.id}  {shortened(f'{hit.title} {hit.text}'.strip(), 160)}" for hit in hits]
+    return "\n".join(rows if alone else [question, *rows, ""])
 
 
 def _lines(texts: Path) -> list[str]:

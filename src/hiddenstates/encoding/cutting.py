@@ -24,6 +24,12 @@ class Cuts:
     lost: int
     limit: int
 
+    @classmethod
+    def of(cls, lengths: Sequence[int], limit: int) -> "Cuts":
+        """Of texts that have so many tokens each."""
+        beyond = [n - limit for n in lengths if n > limit]
+        return cls(len(lengths), len(beyond), sum(lengths), sum(beyond), limit)
+
     def __str__(self) -> str:
         if not self.cut:
             return f"none of {self.texts} texts is longer than {self.limit} tokens"
@@ -38,8 +44,7 @@ def cuts(encoder: Encoder, texts: Sequence[str]) -> Cuts:
     """What the encoder cuts off these texts."""
     reader = encoder.text
     lengths = [n for i in range(0, len(texts), AT_ONCE) for n in reader.lengths(texts[i : i + AT_ONCE])]
-    beyond = [n - reader.max_tokens for n in lengths if n > reader.max_tokens]
-    return Cuts(len(texts), len(beyond), sum(lengths), sum(beyond), reader.max_tokens)
+    return Cuts.of(lengths, reader.max_tokens)
 
 
 def cuts_of_task(encoder: Encoder, task: Task) -> Cuts | None:

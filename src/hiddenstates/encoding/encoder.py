@@ -288,6 +288,8 @@ def encoder_of(source: Source, whole: Any, missing: Sequence[str], folder: Path)
     """
     device, part = _device(source.device), part_of(whole, source.part)
     model = whole.get_submodule(part.path)
+    if not hasattr(model, "config"):  # some halves (FSMT's) leave it to the whole
+        model.config = whole.config
     reader = load_reader(part, folder, model, source.max_tokens)
     seen, reader = examine(folder, whole, part, reader, missing)
     published = read_published(folder)

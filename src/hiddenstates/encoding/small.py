@@ -55,6 +55,8 @@ def small_config(model_type: str, changes: Mapping[str, Any] | None = None) -> A
     """
     config = AutoConfig.for_model(model_type)
     _cut(config)
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = 0  # no default, but every published folder has one
     for path, value in (changes or {}).items():
         *parents, name = path.split(".")
         owner = config

@@ -1,9 +1,7 @@
 """A chosen embedding as a folder that sentence-transformers loads, and that gives the lab's own vectors."""
 
-import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +13,6 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm as LayerNormModule
 from sentence_transformers.sentence_transformer.modules import Pooling, WeightedLayerPooling
 from torch import nn
-from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
 
 from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.encoding.choice import Choice
@@ -29,6 +26,7 @@ from hiddenstates.export import combined_states
 from hiddenstates.export.card import card
 from hiddenstates.export.combined_states import CombinedStates
 from hiddenstates.export.plan import Plan, dimensions, plan
+from hiddenstates.export.reading import quiet, read
 
 FARTHEST = 1e-6
 """1 − cosine of a vector that comes out of the folder and the lab's own, at most."""
@@ -42,6 +40,9 @@ SAMPLES = (
 )
 """Texts by which the folder is held against the lab: short, long, cut, with letters that a vocabulary may not have."""
 
+
+CHOICE = "choice"
+"""The folder in the folder that says what was chosen, as the stage left it: `hiddenstates index` reads it."""
 
 SIDES: tuple[Side, ...] = ("query", "passage")
 
@@ -61,7 +62,7 @@ def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = 
     strategy = choice.strategy.resolve(len(encoder.state_map))
     written, width = plan(strategy, choice.whitening or Whitenings({}), encoder), dimensions(strategy, encoder)
     ours = {side: choice.encode(encoder, SAMPLES, side=side).vectors for side in SIDES}
-    with TemporaryDirectory(dir=_parent(folder)) as scratch, _quiet():
+    with TemporaryDirectory(dir=_parent(folder)) as scratch, quiet():
         source = _source(encoder, Path(scratch) / "whole")
         reasons = []
         for kept in _depths(encoder, written):
@@ -69,13 +70,14 @@ def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = 
             shutil.rmtree(place, ignore_errors=True)
             try:
                 _write(encoder, written, source, kept, width, place)
-                farthest = _distance(_read(encoder, place, written.native), ours)
+                farthest = _distance(read(place), ours)
             except Exception as error:  # sentence-transformers raises whatever it trips over
                 reasons.append(shortened(str(error)))
                 continue
             if farthest <= FARTHEST:
                 told = card(encoder, choice, written, width, folder.name, stage)
                 (place / "README.md").write_text(told, encoding="utf-8")
+                choice.save(place / CHOICE)
                 shutil.rmtree(folder, ignore_errors=True)
                 shutil.move(place, folder)
                 return written
@@ -235,15 +237,6 @@ def _distance(theirs: SentenceTransformer, ours: Mapping[Side, np.ndarray]) -> f
     return max(_apart(ours[side], encode) for side, encode in sides.items())
 
 
-def _read(encoder: Encoder, place: Path, native: bool) -> SentenceTransformer:
-    """The folder, read again. Our own module is taken from here: no code of a folder is run, not even of this one."""
-    if native:
-        return SentenceTransformer(str(place), device="cpu", local_files_only=True)
-    own = next(path.name for path in place.iterdir() if path.name.endswith(CombinedStates.__name__))
-    modules = [Transformer.load(str(place)), CombinedStates.load(str(place), subfolder=own)]
-    return SentenceTransformer(modules=modules, prompts=_prompts(encoder), device="cpu")
-
-
 def _apart(ours: np.ndarray, encode: Any) -> float:
     found = np.asarray(encode(list(SAMPLES), show_progress_bar=False), dtype=np.float64)
     mine = ours.astype(np.float64)
@@ -251,19 +244,3 @@ def _apart(ours: np.ndarray, encode: Any) -> float:
         raise LabError(f"its vectors have {found.shape[1]} dimensions for {mine.shape[1]}")
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(mine, axis=1)
     return float((1 - (found * mine).sum(1) / norms).max())
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what transformers says of weights above the cut."""
-    before, loggers = get_verbosity(), [logging.getLogger("sentence_transformers")]
-    levels = [logger.level for logger in loggers]
-    set_verbosity_error()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        set_verbosity(before)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import bm25s
 import numpy as np
@@ -148,3 +148,11 @@ def _tokens(texts: Sequence[str], language: Language | None) -> list[list[str]]:
         list(texts), stopwords=language or [], stemmer=stemmer, return_ids=False, show_progress=False
     )
     return found
+
+
+def language_named(name: str) -> Language | None:
+    """The language of that name; None for `none`. LabError for one that has no stemmer or no stop words."""
+    known: dict[str, Language] = {language: language for language in get_args(Language)}
+    if name != "none" and name not in known:
+        raise LabError(f"language {name!r}: choose {', '.join(known)}, or none.")
+    return known.get(name)

@@ -113,6 +113,7 @@ def trained(sample: Float32[np.ndarray, "chosen width"], factory: str, metric: i
     structure, _, settings = factory.partition(" ")
     try:
         index = faiss.index_factory(width, structure, metric)
+        _train_on_few(index)
         index.train(sample)
         for setting in filter(None, settings.split(",")):
             name, _, value = setting.partition("=")
@@ -126,6 +127,17 @@ def trained(sample: Float32[np.ndarray, "chosen width"], factory: str, metric: i
             "Write Flat, HNSW32 efSearch=64, IVF{cells},Flat nprobe=8 or PQ{pairs}x4fs,RFlat, say."
         ) from error
     return index
+
+
+def _train_on_few(index: Any) -> None:
+    """No line on stderr for each clustering of few vectors: what an index finds is measured, however it was trained."""
+    index = faiss.downcast_index(index)
+    for owner in (index, getattr(index, "pq", None)):
+        if hasattr(owner, "cp"):
+            owner.cp.min_points_per_centroid = 1
+    for name in ("index", "base_index", "quantizer"):  # of a transform, a refinement, cells
+        if getattr(index, name, None) is not None:
+            _train_on_few(getattr(index, name))
 
 
 def drawn(n: int, seed: int) -> Int64[np.ndarray, "chosen"]:
