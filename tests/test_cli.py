@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from numpy.testing import assert_allclose
+from safetensors import safe_open
 from tiny import save_tiny
 
 import hiddenstates
@@ -17,7 +19,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import load_encoder
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-COMMANDS = ("inspect", "run", "encode")
+COMMANDS = ("inspect", "run", "encode", "export", "index", "search")
 
 
 def run(*arguments: object, given: str | None = None) -> Result:
@@ -78,8 +80,11 @@ def test_inspect_takes_a_part(folder: Path) -> None:
         (["inspect", "own/model"], "git ls-remote https://huggingface.co/own/model HEAD"),
         (["inspect", "nowhere"], "no such folder, and no hub name"),
         (["run", "nothing"], "stage 'nothing': expected one notebooks/NN_nothing.ipynb"),
-        (["encode", "-", "--model", MINILM, "--output", "/nowhere/a.npy"], "name a .npy file in a folder that is"),
-        (["encode", "-", "--model", MINILM, "--output", "a.txt"], "name a .npy file"),
+        (
+            ["encode", "-", "--model", MINILM, "--output", "/nowhere/a.npy"],
+            ".parquet file in a folder that exists",
+        ),
+        (["encode", "-", "--model", MINILM, "--output", "a.txt"], "name a .npy, .safetensors"),
     ],
 )
 def test_bad_input_ends_with_a_sentence_and_exit_code_2(arguments: list[str], message: str) -> None:
@@ -112,6 +117,24 @@ def test_encode_reads_standard_input_and_takes_the_published_embedding(tmp_path:
     assert run("encode", "-", "--model", MINILM, "--output", output, given="bern\nparis\n").exit_code == 0
     expected = load_encoder(MINILM).encode(["bern", "paris"], Strategy.parse("-1/mean"))
     assert_allclose(np.load(output), expected.vectors, rtol=1e-5, atol=1e-6)
+
+
+def test_encode_reads_rows_with_ids_and_writes_what_others_read(folder: Path, tmp_path: Path) -> None:
+    rows = [{"_id": "b", "title": "bern", "text": "red flag"}, {"_id": "p", "text": "paris"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    asked = ("--model", folder, "--part", "text", "--strategy", "2/eos")
+    expected = load_encoder(str(folder), part="text").encode(["bern red flag", "paris"], "2/eos").vectors
+    for ending in ("npy", "safetensors", "parquet"):
+        result = run("encode", tmp_path / "rows.jsonl", *asked, "--output", tmp_path / f"out.{ending}")
+        assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+    with safe_open(tmp_path / "out.safetensors", "np") as file:
+        np.testing.assert_array_equal(file.get_tensor("vector"), expected)
+        assert json.loads(file.metadata()["about"]) == {"ids": ["b", "p"]}
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(table["id"]) == ["b", "p"]
+    assert list(table["text"]) == ["bern red flag", "paris"]
+    np.testing.assert_array_equal(np.stack(table["vector"]), expected)
 
 
 def test_encode_refuses_what_the_encoder_cannot_do(folder: Path, tmp_path: Path) -> None:

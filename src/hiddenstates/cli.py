@@ -77,26 +77,34 @@ def run(stage: str) -> None:
 @click.option("--part", help="encoder, decoder or text, of a model that has several.")
 @click.option("--strategy", help="Such as 'concat(0,4,6)/mean'. By default the published embedding.")
 @click.option("--side", type=click.Choice(["query", "passage"]), default="passage", help="Whose prompt the texts get.")
-@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .npy file.")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A .npy, .safetensors or .parquet file.",
+)
 def encode(
     texts: Path, model: str, revision: str | None, part: str | None, strategy: str | None, side: str, output: Path
 ) -> None:
-    """Embed TEXTS, a file with one text per line, or - for standard input: one row of float32 per text.
+    """Embed TEXTS, one row of float32 per text.
+
+    TEXTS is a file with one text per line, or - for standard input; or JSONL, CSV or Parquet, whose column text is
+    read, title before it, and id.
 
     \b
     hiddenstates encode questions.txt --model sentence-transformers/all-MiniLM-L6-v2 --output questions.npy
+    hiddenstates encode corpus.jsonl --model models/mine --output corpus.parquet
     """
-    if output.suffix != ".npy" or not output.absolute().parent.is_dir():
-        raise LabError(f"--output {output}: name a .npy file in a folder that is there.")
-    lines = _lines(texts)
-
     from hiddenstates.core.joined import parse
+    from hiddenstates.corpora.texts import read_texts
     from hiddenstates.encoding import embedding
     from hiddenstates.encoding.prompts import Side
 
     wanted = parse(strategy) if strategy else None
     asked: Side = "query" if side == "query" else "passage"
-    said = embedding.write_embeddings(lines, output, _from_here(model), revision, part, wanted, asked)
+    embedding.check_output(output)
+    ids, read = read_texts(texts)
+    said = embedding.write_embeddings(ids, read, output, _from_here(model), revision, part, wanted, asked)
     click.echo(said, err=True)
 
 
@@ -189,10 +197,11 @@ def search(
     """
     if bool(questions) == bool(texts):
         raise LabError("search: give questions, or a file of them by --texts.")
-    asked = _lines(texts) if texts else list(questions)
 
+    from hiddenstates.corpora.texts import read_lines
     from hiddenstates.serving.collection import Collection
 
+    asked = read_lines(texts) if texts else list(questions)
     found = Collection.open(folder, embedding).search(asked, depth)
     for question, hits in zip(asked, found, strict=True):
         click.echo(_as_json(question, hits) if as_json else _as_text(question, hits, alone=len(asked) == 1))
@@ -205,19 +214,6 @@ def _as_json(question: str, hits: "list[Hit]") -> str:
 def _as_text(question: str, hits: "list[Hit]", alone: bool) -> str:
     rows = [f"{hit.score:7.4f}  {hit.id}  {shortened(f'{hit.title} {hit.text}'.strip(), 160)}" for hit in hits]
     return "\n".join(rows if alone else [question, *rows, ""])
-
-
-def _lines(texts: Path) -> list[str]:
-    """One text per line; as Windows writes lines, too, and with a byte order mark."""
-    try:
-        raw = sys.stdin.buffer.read() if str(texts) == "-" else texts.read_bytes()
-        lines = raw.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{texts}: cannot be read as UTF-8 text ({error}). Save it as UTF-8.") from error
-    lines = lines[:-1] if lines[-1] == "" else lines
-    if not lines:
-        raise LabError(f"{texts}: no texts in it. Write one per line.")
-    return lines
 
 
 def _from_here(model: str) -> str:

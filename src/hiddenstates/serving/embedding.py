@@ -54,7 +54,7 @@ class Exported:
 
     def encode(self, texts: Sequence[str], ids: Sequence[str], side: Side, bar: bool = False) -> Embeddings:
         """The vector of each text, float32. bar: show how far it is."""
-        encode = self.model.encode_query if side == "query" else self.model.encode_document
+        encode: Any = self.model.encode_query if side == "query" else self.model.encode_document
         vectors = np.asarray(encode(list(texts), show_progress_bar=bar), dtype=np.float32)
         return Embeddings(list(ids), vectors, self.choice.strategy, self.choice.fingerprint)
 

@@ -132,7 +132,8 @@ def trained(sample: Float32[np.ndarray, "chosen width"], factory: str, metric: i
 def _train_on_few(index: Any) -> None:
     """No line on stderr for each clustering of few vectors: what an index finds is measured, however it was trained."""
     index = faiss.downcast_index(index)
-    for owner in (index, getattr(index, "pq", None)):
+    clustered: tuple[Any, ...] = (index, getattr(index, "pq", None))
+    for owner in clustered:
         if hasattr(owner, "cp"):
             owner.cp.min_points_per_centroid = 1
     for name in ("index", "base_index", "quantizer"):  # of a transform, a refinement, cells
