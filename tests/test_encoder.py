@@ -124,6 +124,18 @@ def test_the_end_of_text_is_found_where_a_text_names_it_too(tiny: Encoder) -> No
     assert states.eos.tolist() == [4]  # the tokenizer's own, not the text's
 
 
+def test_inputs_of_the_same_tokens_are_run_once(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[int] = []
+    forward = Encoder._forward
+    monkeypatch.setattr(Encoder, "_forward", lambda self, rows: run.append(len(rows)) or forward(self, rows))
+    texts = ["the flag of bern", "BERN", "bern", "the flag of Bern", "bern"]
+    assert len({tuple(ids) for ids in tiny.tokenize(texts)}) == 2
+    pooled = tiny.pool([*"abcde"], texts, ["mean"]).values["mean"]
+    assert sum(run) == 2
+    alone = [tiny.pool(["a"], [text], ["mean"]).values["mean"][:, 0] for text in texts]
+    assert_allclose(pooled, np.stack(alone, axis=1), atol=1e-6)
+
+
 def test_no_gradients_and_no_dropout(tiny: Encoder) -> None:
     once, twice = tiny.states(TEXTS).values, tiny.states(TEXTS).values
     assert not once.requires_grad

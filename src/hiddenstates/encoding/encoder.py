@@ -169,7 +169,7 @@ class Encoder:
     def pool(
         self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str], side: Side = "passage"
     ) -> PooledStates:
-        """Every hidden state of every input under each pooling, from one forward pass over the distinct inputs.
+        """Every hidden state of every input under each pooling; inputs of the same tokens and image are run once.
 
         side: whose prompt stands before each text
         """
@@ -178,16 +178,18 @@ class Encoder:
         check_kinds(inputs, self.reader)
         prompt = self.reading.prompt(side)
         inputs, skipped = prompted(inputs, prompt), self._skipped(prompt)
-        distinct = list(dict.fromkeys(inputs))
-        rows = self.reader.rows(distinct)
+        read = self.reader.rows(inputs)
+        first = {row.key: i for i, row in reversed(list(enumerate(read)))}
+        distinct = sorted(first.values())
+        rows = [read[i] for i in distinct]
         shape = (len(self.state_map), len(rows), self.width)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
         for chosen, states in self._stream(rows):
             for name, function in functions.items():
                 values[name][:, chosen] = _numpy(function(states.without_start(skipped)))
-        if len(distinct) < len(inputs):
-            place = {value: i for i, value in enumerate(distinct)}
-            values = {name: value[:, [place[i] for i in inputs]] for name, value in values.items()}
+        if len(rows) < len(inputs):
+            place = {row.key: i for i, row in enumerate(rows)}
+            values = {name: value[:, [place[row.key] for row in read]] for name, value in values.items()}
         return PooledStates(list(ids), values, self.state_map, self.fingerprint, self.baseline)
 
     def encode(

@@ -43,6 +43,11 @@ class Row:
     def __len__(self) -> int:
         return len(self.tokens) + self.places
 
+    @property
+    def key(self) -> tuple[tuple[int, ...], Path | None]:
+        """Rows of one key are one input to the model."""
+        return tuple(self.tokens), self.image
+
 
 @dataclass(frozen=True)
 class Batch:
