@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.params import load_params
 from hiddenstates.core.paths import ROOT
 from hiddenstates.pipeline.inputs import write_inputs
+from hiddenstates.run import parameters_of
 
 
 class Lab:
@@ -47,6 +49,17 @@ def test_each_stage_lists_its_notebook_and_the_code_behind_it(lab: Lab) -> None:
 
 def test_asked_twice_it_says_the_same(lab: Lab) -> None:
     assert changed(lab.inputs(), lab.inputs()) == {}
+
+
+def test_what_a_stage_makes_is_no_input_of_a_later_one(lab: Lab) -> None:
+    """In a fresh clone nothing is made yet: a second `dvc repro` must find the same inputs as the first."""
+    before = lab.inputs()
+    trained = lab.folder / "out" / "pretrain" / "models" / "vlt5" / "trained"
+    trained.mkdir(parents=True)
+    (trained / "config.json").write_text('{"model_type": "vlt5"}', "utf-8")
+    assert changed(before, lab.inputs()) == {}
+    sections = load_params(lab.folder / "params.yaml")
+    assert parameters_of("compare", "", sections)["joint"] == "vlt5"
 
 
 def test_a_changed_file_of_the_user_s_corpus_changes_the_stage_that_reads_it(lab: Lab) -> None:

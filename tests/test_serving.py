@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 from datasets import Dataset, load_from_disk
 from sentence_transformers import SentenceTransformer
-from test_export import chosen, tiny
+from test_export import TEXTS, WORDS, chosen, tiny
 
 from hiddenstates.cli import main
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.paths import ROOT
 from hiddenstates.corpora.passages import read_passages
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder
@@ -166,3 +167,24 @@ def test_a_stage_s_task_is_indexed_too(tmp_path: Path, corpus: Path) -> None:
 
     Task(kb, table([], QUERY_COLUMNS), Qrels({})).save(tmp_path / "task")
     assert read_passages(tmp_path / "task").texts() == PASSAGES
+
+
+def test_mteb_gives_the_lab_s_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a corpus of one's own, with a prompt on each side and a title before the text."""
+    pytest.importorskip("mteb")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import by_mteb
+
+    encoder = tiny(tmp_path, "bert", query="the flag is ", passage="red ")
+    folder, _ = embedding(encoder, tmp_path / "embedding", "concat(0,2)/mean")
+    corpus = tmp_path / "mine"
+    (corpus / "qrels").mkdir(parents=True)
+    passages = [{"_id": f"p{i}", "title": WORDS[i % 7], "text": text} for i, text in enumerate(TEXTS)]
+    queries = [{"_id": f"q{i}", "text": f"{TEXTS[i][:9]} {WORDS[-i % 15]}"} for i in range(30)]
+    for name, rows in {"corpus": passages, "queries": queries}.items():
+        (corpus / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    judged = "".join(f"q{i}\tp{(i + 7 * k) % 40}\t{2 - k}\n" for i in range(30) for k in (0, 1))
+    (corpus / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}", "utf-8")
+    theirs, ours = by_mteb.main(folder, str(corpus))
+    assert 0.1 < ours < 0.9
+    assert theirs == pytest.approx(ours, abs=2e-5)

@@ -122,7 +122,8 @@ def notebook_of(stage: str) -> Path:
 
 def parameters_of(stage: str, encoder: str, sections: Sections) -> dict[str, Any]:
     """The stage's section of params.yaml; and the encoder's name, for a stage that runs for each."""
-    parameters = sections[stage].model_dump(mode="json") | settled(stage, sections).values
+    settings = settled(stage, sections)
+    parameters = sections[stage].model_dump(mode="json") | settings.values | settings.made
     names = sections["states"].model_dump()["encoders"] if stage in PER_ENCODER else [""]
     if encoder not in names:
         written, right = (f"{stage}@{encoder}".strip("@"), ", ".join(f"{stage}@{name}".strip("@") for name in names))

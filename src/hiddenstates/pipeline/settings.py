@@ -27,11 +27,13 @@ class Settings:
     """What is put into a stage's notebook beside its own section, and what its files are.
 
     values: parameters by name
+    made:   the same, of those that what another stage made decides; DVC sees that by its files, which are dependencies
     reads:  what else of params.yaml decides what the stage does, by name
     paths:  files and folders of the user's, by the key that names them; what other stages make is not among them
     """
 
     values: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     reads: dict[str, Any] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
 
@@ -44,16 +46,14 @@ def encoders(sections: Sections) -> dict[str, EncoderSource]:
 
 def settled(stage: str, sections: Sections) -> Settings:
     """Of one stage. It reads no other stage's outputs, but for the joint encoder, whose kind its folder tells."""
-    return Settings(_values(stage, sections), _reads(stage, sections), dict(_paths(stage, sections)))
+    made = {"joint": _joint(sections)} if stage == "compare" else {}
+    return Settings(_values(stage, sections), made, _reads(stage, sections), dict(_paths(stage, sections)))
 
 
 def _values(stage: str, sections: Sections) -> dict[str, Any]:
     if stage in ("index", "compare", "tokens"):
         name = getattr(sections[stage], "encoder") or next(iter(encoders(sections)))  # noqa: B009 (mypy knows no key)
-        own = {"encoder": name}
-        if stage == "compare":
-            own |= {"joint": _joint(sections)}
-        return own | (_tokenizers(sections, name) if stage == "tokens" else {})
+        return {"encoder": name} | (_tokenizers(sections, name) if stage == "tokens" else {})
     return _tagged(sections) if stage == "tagging" else {}
 
 
