@@ -82,9 +82,9 @@ def test_a_value_is_read_where_it_stands(tmp_path: Path) -> None:
             r"passage_columns\.txt: unknown key\. Known: text, id, title",
         ),
         ("- corpus", r"params\.yaml: expected sections, found list\. Known: corpus"),
-        ("corpus: {seed: 1}\nstates: {}\ncorpus: {seed: 2}", r"not YAML: 'corpus' stands there twice.*Mend that line"),
-        ("index: {depth: 1, depth: 2}", r"not YAML: 'depth' stands there twice.*line 1"),
-        ("a: [1", r"params\.yaml: not YAML: .*line 1.*Mend that line"),
+        ("corpus: {seed: 1}\nstates: {}\ncorpus: {seed: 2}", r"not YAML: duplicate key 'corpus'.*Fix that line"),
+        ("index: {depth: 1, depth: 2}", r"not YAML: duplicate key 'depth'.*line 1"),
+        ("a: [1", r"params\.yaml: not YAML: .*line 1.*Fix that line"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_path(tmp_path: Path, text: str, message: str) -> None:

@@ -58,7 +58,7 @@ def test_a_bad_line_is_named(tmp_path: Path, kind: type[Judged], line: str, fiel
     path = tmp_path / "file.trec"
     good = "q0 0 a 1" if kind is Qrels else "q0 Q0 a 1 0.5 mine"
     path.write_text(f"{good}\n{line}\n", "utf-8")
-    with pytest.raises(LabError, match=rf"file\.trec:2: not a TREC line of {fields} fields: '{line}'\. Mend or delete"):
+    with pytest.raises(LabError, match=rf"file\.trec:2: not a TREC line of {fields} fields: '{line}'\. Fix or delete"):
         kind.read(path)  # type: ignore[attr-defined]
 
 

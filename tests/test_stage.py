@@ -37,6 +37,28 @@ def test_by_hand_a_stage_makes_its_samples_once_and_touches_nothing(
     assert open_stage("states").inputs != stage.inputs
 
 
+def test_by_hand_a_stage_reads_out_where_it_is_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path / "out"))
+    monkeypatch.delenv(WRITE_TO, raising=False)
+    (tmp_path / "out" / "corpus").mkdir(parents=True)
+    stage = open_stage("states", by_hand="out")
+    assert stage.upstream("corpus") == tmp_path / "out" / "corpus"
+    assert not stage.folder.is_relative_to(tmp_path / "out")
+    assert "reads out/, and writes nothing there" in capsys.readouterr().out
+    with pytest.raises(LabError, match=r"out/pretrain: the stage has left nothing there"):
+        stage.upstream("pretrain")
+
+
+@pytest.mark.parametrize(("by_hand", "told"), [("sample", True), ("out", False)])
+def test_a_verdict_on_a_sample_says_so(monkeypatch: pytest.MonkeyPatch, by_hand: Any, told: bool) -> None:
+    monkeypatch.delenv(WRITE_TO, raising=False)
+    said = open_stage("states", by_hand=by_hand).verdict("**Index it.**").data
+    assert said.startswith("**Index it.**")
+    assert ("small sample" in said) is told
+
+
 def written(tmp_path: Path, metrics: dict[str, Any]) -> Any:
     Stage("s", tmp_path, tmp_path).write_metrics(metrics)
     return json.loads((tmp_path / "metrics.json").read_text("utf-8"))

@@ -102,7 +102,7 @@ def test_the_mix_finds_the_layer_that_tells() -> None:
 
 
 def token_task() -> probe.TokenTask:
-    """One word a sentence, each a piece; the states are those of `layered`."""
+    """One word per sentence, each a piece; the states are those of `layered`."""
     stacked, labels = layered()
     tags = np.array(["O", "B-A", "B-B"])[labels]
     splits = np.array(["train"] * 300 + ["dev"] * 150 + ["test"] * 150)

@@ -140,7 +140,7 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     try:
         body = ast.parse(source).body
     except SyntaxError as error:
-        raise LabError(f"{notebook.name}: its parameters cell is not Python ({error}). Mend it.") from error
+        raise LabError(f"{notebook.name}: its parameters cell is not Python ({error}). Fix it.") from error
     assigned = {t.id for node in body for t in getattr(node, "targets", []) if isinstance(t, ast.Name)}
     odd = assigned.symmetric_difference(parameters)
     if odd:

@@ -246,14 +246,14 @@ def _open_hub(name: str, revision: str | None) -> DatasetDict:
     if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
         raise LabError(
             f"{name}: no such path under {ROOT}, and as a hub name it is not pinned (revision {revision!r}). "
-            "Mend the path, or set the revision to the 40 digits of a commit: a branch or a tag can move."
+            "Correct the path, or set the revision to the 40 digits of a commit: a branch or a tag can move."
         )
     try:
         return load_dataset(name, revision=revision)
     except (OSError, ValueError, DatasetsError) as error:
         raise LabError(
             f"{name}: no such path under {ROOT}, and the hub did not give it ({error}). "
-            "Mend the name, go online, or name a local copy."
+            "Correct the name, go online, or name a local copy."
         ) from error
 
 

@@ -342,7 +342,7 @@ SECTIONS: dict[str, type[Section]] = {
     "compare": Compare,
     "tokens": Tokens,
 }
-"""One section a stage; their names are the stages'."""
+"""One section per stage; their names are the stages'."""
 
 PER_ENCODER = ("strategies",)
 """Stages that run once for each of `states.encoders`, as `strategies@minilm`."""
@@ -384,7 +384,7 @@ class _UniqueKeys(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} stands there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {twice!r}", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -394,7 +394,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number or a nesting without end
-        raise LabError(f"{path.name}: not YAML: {error}. Mend that line.") from error
+        raise LabError(f"{path.name}: not YAML: {error}. Fix that line.") from error
     if raw is None:  # an empty file: every default
         return {}
     if not isinstance(raw, dict):

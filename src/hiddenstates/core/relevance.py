@@ -75,7 +75,7 @@ def _rows(path: Path, fields: int, passage: int, number: int) -> dict[str, dict[
                 raise ValueError
         except ValueError:
             raise LabError(
-                f"{path}:{i}: not a TREC line of {fields} fields: {line!r}. Mend or delete the line."
+                f"{path}:{i}: not a TREC line of {fields} fields: {line!r}. Fix or delete the line."
             ) from None
         row = rows.setdefault(parts[0], {})
         if parts[passage] in row:

@@ -1,7 +1,7 @@
 """What a notebook knows of the pipeline: where to read, where to write.
 
 In the pipeline (`python -m hiddenstates.run <stage>`) that is `out/`. Opened by hand, a notebook reads small samples
-made on the spot and writes to a temporary folder, so that "Run All" answers in seconds and touches nothing.
+made on the spot, or `out/` if it asks for that, and writes to a temporary folder: "Run All" touches nothing.
 """
 
 import importlib
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from IPython.display import Markdown
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import out_folder
@@ -26,18 +28,31 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, as its notebook sees it. folder: where it writes; inputs: what the earlier stages wrote."""
+    """One stage, as its notebook sees it.
+
+    folder: where it writes
+    inputs: what the earlier stages wrote
+    sample: whether these are small samples, each made when it is first asked for
+    """
 
     name: str
     folder: Path
     inputs: Path
+    sample: bool = False
 
     def upstream(self, stage: str) -> Path:
-        """The folder that an earlier stage wrote; by hand, its small sample, made when first asked for."""
-        if WRITE_TO not in os.environ:
+        """The folder that an earlier stage wrote. LabError where it has not run."""
+        if self.sample:
             # by name, so that what only samples need is no dependency of a stage of the pipeline
             importlib.import_module("hiddenstates.preview").ensure(stage, self.inputs)
+        elif WRITE_TO not in os.environ and not (self.inputs / stage).exists():
+            raise LabError(f"{self.inputs / stage}: the stage has left nothing there. Run it, or ask for the sample.")
         return self.inputs / stage
+
+    def verdict(self, text: str) -> Markdown:
+        """What the notebook's last cell shows; of a sample it says so."""
+        told = "\n\n*These are the results of a small sample, made on the spot: the pipeline's are in `out/`.*"
+        return Markdown(text + told * self.sample)
 
     def figure(self, name: str, timed: bool = False) -> Path:
         """Where a figure of this stage goes: figures/<name>.png; timed/<name>.png if it shows timings."""
@@ -71,14 +86,19 @@ def add_timings(folder: Path, timings: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(known | _rounded(timings), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def open_stage(name: str) -> Stage:
-    """The stage whose notebook this is."""
+def open_stage(name: str, by_hand: Literal["sample", "out"] = "sample") -> Stage:
+    """The stage whose notebook this is.
+
+    by_hand: what a notebook reads that the pipeline does not run: a small sample, or what the pipeline left in `out/`
+    """
     if WRITE_TO in os.environ:
         return Stage(name, Path(os.environ[WRITE_TO]), out_folder())
-    sample = Path(tempfile.mkdtemp(prefix="hiddenstates-"))
-    (sample / name).mkdir()
-    print(f"Opened by hand: a small sample, nothing of out/ is read or written. Results go to {sample / name}")
-    return Stage(name, sample / name, sample)
+    folder = Path(tempfile.mkdtemp(prefix="hiddenstates-"))
+    (folder / name).mkdir()
+    sample = by_hand == "sample"
+    told = "a small sample, nothing of out/ is read or written" if sample else "reads out/, and writes nothing there"
+    print(f"Opened by hand: {told}. Results go to {folder / name}")
+    return Stage(name, folder / name, folder if sample else out_folder(), sample)
 
 
 def _rounded(value: Any, path: str = "") -> Any:
@@ -89,5 +109,5 @@ def _rounded(value: Any, path: str = "") -> Any:
     if not isinstance(value, float):
         return value
     if not isfinite(value):
-        raise LabError(f"metrics.json: {path} is {value}. There was nothing to measure: leave it out, or look why.")
+        raise LabError(f"metrics.json: {path} is {value}. There was nothing to measure: leave it out, or find out why.")
     return round(float(value), DIGITS) + 0.0  # never -0.0: the sign of nothing differs between processors

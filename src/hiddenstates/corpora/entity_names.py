@@ -72,7 +72,7 @@ def _file(source: str) -> Names:
     rows = [(i, line.split("\t")) for i, line in enumerate(lines, 1) if line.strip()]
     for i, fields in rows:
         if len(fields) > 2 or not fields[0].strip():
-            raise LabError(f"{path}: line {i}: expected a name, or a name, a tab and its language. Mend that line.")
+            raise LabError(f"{path}: line {i}: expected a name, or a name, a tab and its language. Fix that line.")
     if not rows:
         raise LabError(f"tokens.names: {path} holds no name. Write one per line.")
     return Names(_table((fields[0], fields[0], "".join(fields[1:])) for _, fields in rows), f"those of {path.name}")

@@ -67,7 +67,9 @@ def model_folder(name: str, revision: str | None, weights: bool = True) -> Path:
     if _is_folder(name):
         return checked(resolved(name))
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise LabError(f"model {name[:100]!r}: no such folder, and no hub name of the form owner/name. Mend the name.")
+        raise LabError(
+            f"model {name[:100]!r}: no such folder, and no hub name of the form owner/name. Correct the name."
+        )
     if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
         raise LabError(
             f"model {name}: no such folder, and as a hub name it is not pinned (revision {revision!r}). "

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 @torch.inference_mode()
 def past_shapes(encoder: Encoder, texts: Sequence[str]) -> list[dict[str, Shape]]:
-    """One row a layer of a decoder: the shape of the hidden state that it puts out, and of what it keeps.
+    """One row per layer of a decoder: the shape of the hidden state that it puts out, and of what it keeps.
 
     hidden state: [batch, position, d_model]; all others: [batch, head, position, d_head]. Keys and values are alike.
     """

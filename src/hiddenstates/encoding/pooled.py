@@ -35,7 +35,7 @@ class _About(BaseModel):
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One vector an item, and what made it. fingerprint: of the model, and of the whitening if there is one."""
+    """One vector per item, and what made it. fingerprint: of the model, and of the whitening if there is one."""
 
     ids: list[str]
     vectors: Float32[np.ndarray, "item width"]
@@ -139,7 +139,7 @@ class PooledStates:
 
 def _check_fit(about: _About, values: dict[str, np.ndarray]) -> None:
     if len(set(about.ids)) < len(about.ids):
-        raise ValueError("an id stands there twice")
+        raise ValueError("duplicate id")
     wanted = (len(about.state_map), len(about.ids))
     for pooling, states in values.items():
         if states.ndim != 3 or states.shape[:2] != wanted or states.dtype != np.float32:

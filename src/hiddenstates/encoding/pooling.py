@@ -1,4 +1,4 @@
-"""From one vector a position to one vector a text.
+"""From one vector per position to one vector per text.
 
 A new pooling is one function with `@pooling` here; the invariance tests find it in the registry.
 """

@@ -73,7 +73,7 @@ class Reader(Protocol):
         ...
 
     def rows(self, inputs: Sequence[Any]) -> list[Row]:
-        """One row an input."""
+        """One row per input."""
         ...
 
     def batch(self, rows: Sequence[Row]) -> Batch:

@@ -18,7 +18,7 @@ PLACES = ("nowhere", "the pooling", "the model", "both")
 def without_mask(encoder: Encoder, texts: Sequence[str], poolings: Sequence[str]) -> pd.DataFrame:
     """The cosine between the last state's embedding alone and in one padded batch, with no mask in some place.
 
-    One row a pooling and text; columns: `PLACES`, where the mask is left out. The batch is padded on the right to the
+    One row per pooling and text; columns: `PLACES`, where the mask is left out. The batch is padded on the right to the
     longest text, whose own row stays whole and is left away.
     """
     rows = encoder.tokenize(texts)

@@ -21,7 +21,7 @@ COMPARED = 500  # passages that VL-T5 reads twice: their texts, too
 def both_ways(
     features: ImageFeatures, vision: Encoder, boxes: Encoder, kb: KnowledgeBase, poolings: Sequence[str]
 ) -> pd.DataFrame:
-    """CLIP's states of each passage's image, VL-T5's of its text and boxes, in both ways: one row a model.
+    """CLIP's states of each passage's image, VL-T5's of its text and boxes, in both ways: one row per model.
 
     Columns: embeddings of images when each passage whose image can be read makes its own, and when each different image
     is embedded once; bytes that then are kept; passages compared, for VL-T5 the first `COMPARED`; the largest

@@ -18,7 +18,7 @@ from hiddenstates.core.stage import Stage
 
 @dataclass(frozen=True)
 class Progress:
-    """One file a training run, in a folder of its own for these parameters and data.
+    """One file per training run, in a folder of its own for these parameters and data.
 
     There is no state of a random generator in it: every epoch draws from its own number (`training.train`).
     """

@@ -80,7 +80,7 @@ class Asker:
 
 
 def one_of_each_view(questions: Sequence[VisualQuestion], random: np.random.Generator) -> list[VisualQuestion]:
-    """One question a view, drawn from its kinds, in random order."""
+    """One question per view, drawn from its kinds, in random order."""
     by_view: dict[int, list[VisualQuestion]] = {}
     for question in questions:
         by_view.setdefault(question.view, []).append(question)

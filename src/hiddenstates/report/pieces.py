@@ -84,7 +84,7 @@ def _mid_ranks(values: Values, weights: Weights) -> Weights:
 class Asked:
     """Foreign names, each asked for the English name of its entity.
 
-    names:   one row a question, named q0, q1, …
+    names:   one row per question, named q0, q1, …
     english: by entity, the names to search
     qrels:   by question, the entities of that English name
     """
@@ -122,7 +122,7 @@ def _searched(english: pd.Series, asked: pd.Series, seed: int) -> pd.Series:
 
 
 def found_by(values: pd.Series, kinds: pd.Series, entities: Sequence[str], seed: int) -> pd.DataFrame:
-    """The mean of a measure over the questions of each kind: one row a kind, columns n, value, low, high (95%)."""
+    """The mean of a measure over the questions of each kind: one row per kind, columns n, value, low, high (95%)."""
     owners = pd.Series(list(entities), index=values.index)
     rows = {}
     for kind in sorted(kinds.unique()):
@@ -154,7 +154,7 @@ def between_places(audited: pd.DataFrame, entities: pd.Series, against: str, see
 
 
 def share_of(audited: pd.DataFrame, outcome: str, seed: int) -> pd.DataFrame:
-    """The share of names with this outcome, one row a tokenizer: n, value, low, high (95%, names drawn anew)."""
+    """The share of names with this outcome, one row per tokenizer: n, value, low, high (95%, names drawn anew)."""
     hits = {name: table["outcome"].eq(outcome) for name, table in audited.groupby("tokenizer", observed=True)}
     rows = {name: estimate(hit.astype(float), {"name": list(map(str, hit.index))}, seed) for name, hit in hits.items()}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})

@@ -92,7 +92,7 @@ class Comparison:
 def interval(values: pd.Series, clusters: Groups, seed: int) -> tuple[float, float]:
     """A 95% interval of the mean of `values` by the multiway cluster bootstrap.
 
-    values:   one number a query
+    values:   one number per query
     clusters: by the name of a way of grouping, the group of each query, in the order of `values`
     """
     weights = resamples(clusters, seed)

@@ -45,7 +45,7 @@ def kind(strategy: AnyStrategy) -> str:
 def kinds(points: pd.DataFrame) -> pd.DataFrame:
     """The best strategy on dev of each kind: strategies, strategy, dev, test, and what it gains over `PLAIN` on both.
 
-    points: one row a strategy, columns dev and test
+    points: one row per strategy, columns dev and test
     """
     of = points.index.map(lambda name: kind(parse(name))).rename("kind")
     best = points.groupby(of, sort=False)["dev"].agg(strategies="size", strategy="idxmax")

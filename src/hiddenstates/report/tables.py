@@ -15,7 +15,7 @@ from hiddenstates.retrieval.measures import correlate, evaluate
 
 
 def means(runs: Mapping[str, Run], task: Task, measures: Sequence[str]) -> pd.DataFrame:
-    """One row a system, columns (set, measure): the mean over the queries of the set."""
+    """One row per system, columns (set, measure): the mean over the queries of the set."""
     rows = {name: _scores(run, task, measures) for name, run in runs.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=("set", "measure"), index="system")
 
@@ -38,7 +38,7 @@ def paired(
 def confirm(
     chosen: Mapping[str, Run], default: Run, task: Task, measure: str, seed: int, margin: float = MARGIN
 ) -> pd.DataFrame:
-    """What each query set chose against the default, on that set: `paired`'s columns, one row a set, Holm over them."""
+    """What each query set chose against the default, on that set: `paired`'s columns, one row per set, by Holm."""
     rows = {name: _compared(run, default, task.select(set=name), measure, seed) for name, run in chosen.items()}
     return corrected(rows, margin).rename_axis("set")
 
@@ -46,7 +46,7 @@ def confirm(
 def pooled(
     runs: Mapping[str, Run], baseline: str, task: Task, measure: str, seed: int, margin: float = MARGIN
 ) -> pd.DataFrame:
-    """Each system against the baseline on all the queries together: `paired`'s columns, one row a system."""
+    """Each system against the baseline on all the queries together: `paired`'s columns, one row per system."""
     others = {name: run for name, run in runs.items() if name != baseline}
     rows = {name: _compared(run, runs[baseline], task, measure, seed) for name, run in others.items()}
     return corrected(rows, margin).rename_axis("system")
@@ -90,7 +90,7 @@ def against(gains: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def verdict(gains: pd.DataFrame, system: str, default: str) -> str:
     """A paragraph of Markdown: on which sets a system beats the default, on which it loses, and where neither.
 
-    gains: one row a set, `paired`'s columns
+    gains: one row per set, `paired`'s columns
     """
     if not gains["difference"].any():
         return f"It is the default itself, or ranks as the default does: nothing beats {default}."

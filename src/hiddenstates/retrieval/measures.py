@@ -19,7 +19,7 @@ _FORM = re.compile(r"(recall|mrr|ndcg)@([1-9]\d*)")
 
 
 def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> pd.DataFrame:
-    """One row a query of the qrels, one column a measure such as `ndcg@10`, each between 0 and 1.
+    """One row per query of the qrels, one column per measure such as `ndcg@10`, each between 0 and 1.
 
     A passage that the run does not hold counts as never found. Among equal scores the less relevant come first.
     """

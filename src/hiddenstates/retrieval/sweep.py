@@ -2,7 +2,7 @@
 
 States may be put through a layer norm and be whitened, each by itself, before they are combined: then they are other
 states, and the same algebra holds.
-Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row a strategy.
+Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row per strategy.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ class Sweep:
 
     strategies: by number of layers, so that the first of equals is the simplest; then those that `extended` added.
                 From `sweep_joined` they are joined ones, from `sweep_words` those with words beside them
-    means:      one row a strategy, columns (set, measure)
+    means:      one row per strategy, columns (set, measure)
     values:     by measure, for every strategy and query; of a correlation, the share that the query's pairs have in it
     constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
     """

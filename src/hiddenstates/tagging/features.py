@@ -1,4 +1,4 @@
-"""One vector a word: one hidden state or a combination, of one sub-token pooling."""
+"""One vector per word: one hidden state or a combination, of one sub-token pooling."""
 
 from dataclasses import dataclass
 

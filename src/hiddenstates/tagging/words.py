@@ -34,7 +34,7 @@ class WordStates:
         return self.values.nbytes / 1e6
 
     def words(self, layer: int, pool: str) -> Words:
-        """One vector a word from one hidden state."""
+        """One vector per word from one hidden state."""
         return POOLS[pool](self, layer)
 
 

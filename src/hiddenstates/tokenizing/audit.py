@@ -12,7 +12,7 @@ BATCH = 10_000  # texts; tokenizers of Rust keep more than the ids of each
 
 
 def audit_tokenizer(tokenizer: Any, texts: Sequence[str]) -> pd.DataFrame:
-    """One row a text, in their order; special tokens are not counted.
+    """One row per text, in their order; special tokens are not counted.
 
     text, words (between blanks), pieces (tokens), unknowns (tokens that stand for what is not known)
     round trip: whether decoding gives back exactly the text
@@ -43,7 +43,7 @@ def spelled(audited: pd.DataFrame, spellings: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares(audited: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """One row a group of names, by columns of `audit_names`'s table or joined to it.
+    """One row per group of names, by columns of `audit_names`'s table or joined to it.
 
     names; the share of each of `OUTCOMES`; of names of which every word is one token; of names whose tokens are the
     same at the head of a passage; pieces a word (fertility, Rust et al. 2021), and to be read beside it, the share of

@@ -10,7 +10,7 @@ from hiddenstates.tokenizing.faults import entries, learned
 
 
 def kinds(tokenizers: Mapping[str, Any], trained: Mapping[str, bool]) -> pd.DataFrame:
-    """One row a tokenizer. trained: of each, whether it was trained here.
+    """One row per tokenizer. trained: of each, whether it was trained here.
 
     backend:    Rust, Python or SentencePiece
     model:      WordPiece, Unigram, BPE of letters, of bytes, …; "byte fallback" where it spells in bytes what it lacks

@@ -14,7 +14,7 @@ def lengths_of(tokenizer: Any, texts: Sequence[str]) -> pd.Series:
 
 
 def layouts(tokenizer: Any, texts: Sequence[str], longest: int) -> pd.DataFrame:
-    """One row a text under each kind and side of padding: its tokens, and its attention mask as 1s and 0s."""
+    """One row per text under each kind and side of padding: its tokens, and its attention mask as 1s and 0s."""
     rows = {}
     for padding in (True, "max_length"):
         for side in ("right", "left"):
@@ -28,7 +28,7 @@ def layouts(tokenizer: Any, texts: Sequence[str], longest: int) -> pd.DataFrame:
 
 
 def wasted(lengths: Sequence[int], batch_sizes: Sequence[int]) -> pd.DataFrame:
-    """The share of a batch's positions that are padding, one row a batch size: texts as they come, and by length."""
+    """The share of a batch's positions that are padding, one row per batch size: texts as they come, and by length."""
     orders = {"as they come": list(lengths), "sorted by length": sorted(lengths)}
     rows = {n: {name: _wasted(order, n) for name, order in orders.items()} for n in batch_sizes}
     return pd.DataFrame(rows).T.rename_axis("batch")
@@ -41,7 +41,7 @@ def _wasted(lengths: Sequence[int], size: int) -> float:
 
 
 def cut(lengths: Sequence[int], limits: Sequence[int]) -> pd.DataFrame:
-    """What is lost when texts are cut, one row a limit: texts cut, their share, the share of all tokens, the most."""
+    """What is lost when texts are cut, one row per limit: texts cut, their share, the share of all tokens, the most."""
     tokens = np.asarray(lengths)
     rows = {}
     for limit in limits:

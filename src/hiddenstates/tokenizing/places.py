@@ -47,7 +47,7 @@ ALONE, SENTENCE, HEAD, LOWER, QUESTION = PLACES
 
 
 def audit_places(tokenizer: Any, names: Sequence[str]) -> pd.DataFrame:
-    """One row a place and name, in that order: what the tokenizer makes of the name there. Special tokens do not count.
+    """One row per place and name, in that order: what the tokenizer makes of the name there. Special ones do not count.
 
     words (between blanks), whole words (those that are one token by themselves), pieces (tokens that hold a letter of
     the name), unknowns (those of them that stand for what is not known), outcome (one of `OUTCOMES`)

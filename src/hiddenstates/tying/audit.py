@@ -10,7 +10,7 @@ KINDS = ("object", "storage", "values")
 
 
 def audit_tying(model: nn.Module) -> pd.DataFrame:
-    """One row a place that holds a parameter, however many places hold the same one.
+    """One row per place that holds a parameter, however many places hold the same one.
 
     index:    the place's dotted path
     columns:  shape, parameters, bytes; `object`, `storage` and `values`, each the first place that holds the same

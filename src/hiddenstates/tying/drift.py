@@ -56,7 +56,7 @@ def open_to_training(task: Task, tokenizer: Any) -> set[int]:
 
 
 def row_drift(before: Table, after: Float[np.ndarray, "later width"], kinds: Iterable[str]) -> pd.DataFrame:
-    """One row a table's row. Columns: kind; cosine of the two; moved, the length of their difference over the first's.
+    """For each row of the table: kind; cosine of the two; moved, the length of their difference over the first's.
 
     A row of length 0 before has no direction to keep: it is left out.
     """
@@ -69,7 +69,7 @@ def row_drift(before: Table, after: Float[np.ndarray, "later width"], kinds: Ite
 
 
 def by_kind(drift: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One row a kind that occurs: rows, value (the median of the column), low and high (its quartiles)."""
+    """One row per kind that occurs: rows, value (the median of the column), low and high (its quartiles)."""
     grouped = drift.groupby("kind")[column]
     low, value, high = (grouped.quantile(q) for q in (0.25, 0.5, 0.75))
     table = pd.DataFrame({"rows": grouped.size(), "value": value, "low": low, "high": high})

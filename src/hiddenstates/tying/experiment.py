@@ -37,7 +37,7 @@ def train_pairs(words: Words, params: Tying) -> Runs:
 
 
 def perplexities(runs: Runs) -> pd.DataFrame:
-    """One row a seed, columns (kind, epoch | dev | test), and the difference of the two on test, tied minus untied."""
+    """One row per seed, columns (kind, epoch | dev | test), and their difference on test, tied minus untied."""
     seeds = list(dict.fromkeys(seed for _, seed in runs))
     columns = {
         (kind, name): [getattr(runs[kind, seed], name) for seed in seeds]
@@ -50,7 +50,7 @@ def perplexities(runs: Runs) -> pd.DataFrame:
 
 
 def similarities(words: Words, runs: Runs) -> pd.DataFrame:
-    """How alike two embeddings place the same words, one row a seed (Press & Wolf 2017, section 4 and Table 2).
+    """How alike two embeddings place the same words, one row per seed (Press & Wolf 2017, section 4 and Table 2).
 
     Spearman's correlation of the cosines of all pairs of the most frequent words. "out, other seed" is what two
     outputs have in common that differ in nothing but where they began: as near as any two could be expected to come.

@@ -45,7 +45,7 @@ def by_role(life: Life) -> pd.DataFrame:
 
 
 def token_tables(models: Mapping[str, PreTrainedModel]) -> pd.DataFrame:
-    """One row a model: its token table's shape, parameters and megabytes, who holds it, and what that saves.
+    """One row per model: its token table's shape, parameters and megabytes, who holds it, and what that saves.
 
     `one by one` is the parameters that its holders would have without tying; `of the model` the table's share of all.
     """
@@ -60,7 +60,7 @@ def drift_by_kind(drifts: Mapping[str, pd.DataFrame], column: str) -> dict[str, 
 
 
 def trap_table(lives: Mapping[str, Life]) -> pd.DataFrame:
-    """One row a case and trap: the roles of the places that fall into it."""
+    """One row per case and trap: the roles of the places that fall into it."""
     rows = [
         {"case": name, "trap": trap, "which": _roles(places)}
         for name, life in lives.items()
@@ -70,7 +70,7 @@ def trap_table(lives: Mapping[str, Life]) -> pd.DataFrame:
 
 
 def reading_table(models: Mapping[str, PreTrainedModel]) -> pd.DataFrame:
-    """One row a model: its factors as measured, and the tables that its forward pass does not read."""
+    """One row per model: its factors as measured, and the tables that its forward pass does not read."""
     rows = {
         name: {
             "d_model": model.config.d_model,

@@ -23,7 +23,7 @@ Ids = Int64[Tensor, " word"]
 
 @dataclass(frozen=True)
 class Words:
-    """Text as word numbers, one stream a split.
+    """Text as word numbers, one stream per split.
 
     vocabulary: word of each number
     streams:    by split, the words of its passages one after the other, `END` after each passage

@@ -17,7 +17,7 @@ HOPS = 2  # facts asked over each bridge
 
 
 def named(world: World, seed: int) -> Iterator[Question]:
-    """One question a passage, which alone is relevant. A city whose name is not clear is named with its country."""
+    """One question per passage, which alone is relevant. A city whose name is not clear is named with its country."""
     for country in world.countries:
         for topic in world.topics[country.entity]:
             yield _ask("named", world, country.entity, topic, country.label, seed)

@@ -25,7 +25,7 @@ SCRIPTS = {"Cjk": "Han", "Ol": "Ol Chiki", "Canadian": "Canadian Syllabics", "Me
 
 
 def read_spellings(cities: int) -> pd.DataFrame:
-    """One row an entity, name and language: every country's, and those of so many of the largest cities.
+    """One row per entity, name and language: every country's, and those of so many of the largest cities.
 
     language: a code of CLDR or ISO 639 without region; "" for cities, whose names GeoNames gives without one
     english:  what the entity is called in English

@@ -87,7 +87,7 @@ def estimates(series: Mapping[str, pd.DataFrame], unit: str, rows: str) -> Figur
 
 
 def lines(table: pd.DataFrame, x: str, y: str, title: str = "", log: bool = False) -> Figure:
-    """One line a column over the index, named at its end; log: both axes logarithmic."""
+    """One line per column over the index, named at its end; log: both axes logarithmic."""
     figure, ax = blank(2.9)
     shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, table.shape[1]))
     for name, color in zip(table.columns, shades, strict=True):

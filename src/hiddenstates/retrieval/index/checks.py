@@ -21,7 +21,7 @@ def check_vectors(embeddings: Embeddings, unit: bool) -> None:
     if all(low < square < high for square in squares.tolist()):  # of a single query, a third of numpy's time
         return
     _refuse(embeddings, ~np.isfinite(squares), "hold NaN or infinity", "faiss would never find them")
-    _refuse(embeddings, squares == 0, "have length 0", "they have no direction: look what was embedded")
+    _refuse(embeddings, squares == 0, "have length 0", "they have no direction: check what was embedded")
     _refuse(embeddings, abs(squares - 1) >= UNIT, "are not of length 1", "drop +raw, or choose another metric")
 
 
