@@ -22,7 +22,7 @@ LAYERS = (
     "report",
     "explorer pretrain tagging tying",
     "preview pipeline",
-    "export run verify",
+    "export pages run verify",
     "serving",
     "cli",
 )

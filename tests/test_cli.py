@@ -19,7 +19,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import load_encoder
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-COMMANDS = ("inspect", "run", "encode", "export", "index", "search")
+COMMANDS = ("inspect", "run", "encode", "export", "index", "search", "report")
 
 
 def run(*arguments: object, given: str | None = None) -> Result:

@@ -207,6 +207,20 @@ def search(
         click.echo(_as_json(question, hits) if as_json else _as_text(question, hits, alone=len(asked) == 1))
 
 
+@main.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def report(folder: Path | None) -> None:
+    """Write the executed notebooks as HTML to FOLDER, by default out/report: a front page with every verdict.
+
+    \b
+    hiddenstates report
+    """
+    from hiddenstates.core.paths import out_folder
+    from hiddenstates.pages.folder import write_pages
+
+    click.echo(write_pages(out_folder(), folder or out_folder() / "report"))
+
+
 def _as_json(question: str, hits: "list[Hit]") -> str:
     return json.dumps({"question": question, "found": [asdict(hit) for hit in hits]}, ensure_ascii=False)
 
