@@ -13,7 +13,7 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro verify test lab report bench models lint lock kinds
+.PHONY: help repro verify test lab report pictures bench models lint lock kinds
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
@@ -22,6 +22,7 @@ help:
 	@echo "make kinds   run the pipeline on somebody else's data of every kind, in clones of HEAD"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make report  write the executed notebooks as pages: out/report/index.html"
+	@echo "make pictures  draw README's pictures from out/; wants Chromium"
 	@echo "make bench   run the benchmarks"
 	@echo "make models  try every model type of the installed transformers, write docs/models.md"
 	@echo "make lint    mend the style of code and strip the notebooks' outputs"
@@ -60,6 +61,9 @@ BY_HAND := $(addprefix benchmarks/,models.py by_mteb.py choosing.py published.py
 
 report: .venv/.ready
 	$(BIN)/hiddenstates report
+
+pictures: .venv/.ready
+	$(BIN)/python tests/pictures.py
 
 bench: .venv/.ready
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python 'hnswlib>=0.8' || \

@@ -39,11 +39,11 @@ class Lab:
 
 
 @contextmanager
-def running_lab(home: Path, folder: Path) -> Iterator[Lab]:
-    """A lab that shows the folder, with a home of its own and no outputs of the pipeline."""
+def running_lab(home: Path, folder: Path, out: Path | None = None) -> Iterator[Lab]:
+    """A lab that shows the folder, with a home of its own and, unless they are given, no outputs of the pipeline."""
     own = {f"JUPYTER_{name}_DIR": str(home / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the kernelspec names a bare `python`
-    own |= {"PATH": path, "JUPYTER_CONFIG_PATH": str(ROOT / ".jupyter"), "HIDDENSTATES_OUT": str(home / "out")}
+    own |= {"PATH": path, "JUPYTER_CONFIG_PATH": str(ROOT / ".jupyter"), "HIDDENSTATES_OUT": str(out or home / "out")}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", f"--ServerApp.root_dir={folder}"]
     with (home / "log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | own, cwd=folder, stdout=log, stderr=log)
