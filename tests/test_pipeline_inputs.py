@@ -9,6 +9,7 @@ import yaml
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import load_params
 from hiddenstates.core.paths import ROOT
+from hiddenstates.pipeline import inputs
 from hiddenstates.pipeline.inputs import write_inputs
 from hiddenstates.run import parameters_of
 
@@ -49,6 +50,17 @@ def test_each_stage_lists_its_notebook_and_the_code_behind_it(lab: Lab) -> None:
 
 def test_asked_twice_it_says_the_same(lab: Lab) -> None:
     assert changed(lab.inputs(), lab.inputs()) == {}
+
+
+def test_no_file_is_looked_at_twice_in_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Path] = []
+    look = inputs._look
+    monkeypatch.setattr(inputs, "_look", lambda path: looked.append(path) or look(path))
+    lab.inputs()
+    assert len(looked) == len(set(looked)) > 200
+    looked.clear()
+    lab.inputs()
+    assert looked == []
 
 
 def test_what_a_stage_makes_is_no_input_of_a_later_one(lab: Lab) -> None:

@@ -17,7 +17,7 @@ class Memory:
         """What `make` makes of the file; it must be JSON, and the same kind for a file each time."""
         stat = file.stat()
         mark = [stat.st_size, stat.st_mtime_ns]
-        before = self._known.get(str(file))
+        before = self._seen.get(str(file)) or self._known.get(str(file))
         found = before[2] if before and before[:2] == mark else make(file)
         self._seen[str(file)] = [*mark, found]
         return found
