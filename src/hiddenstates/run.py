@@ -21,6 +21,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+# jsonschema, behind nbformat, compiles a grammar of IRIs when it finds this package: seconds for each stage, and no
+# notebook holds an IRI to be checked.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 import nbformat
 import papermill
 import yaml

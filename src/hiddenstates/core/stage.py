@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
-
-from IPython.display import Markdown
+from typing import TYPE_CHECKING, Any, Literal
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import out_folder
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
 
 WRITE_TO = "HIDDENSTATES_STAGE"
 """Environment variable in which the runner names the folder that a stage writes to."""
@@ -49,8 +50,10 @@ class Stage:
             raise LabError(f"{self.inputs / stage}: the stage has left nothing there. Run it, or ask for the sample.")
         return self.inputs / stage
 
-    def verdict(self, text: str) -> Markdown:
+    def verdict(self, text: str) -> "Markdown":
         """What the notebook's last cell shows; of a sample it says so."""
+        from IPython.display import Markdown  # slow to import, and the runner needs none
+
         told = "\n\n*These are the results of a small sample, made on the spot: the pipeline's are in `out/`.*"
         return Markdown(text + told * self.sample)
 
