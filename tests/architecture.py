@@ -98,6 +98,14 @@ def writing_faults(notebook: Path) -> Iterator[str]:
             yield f"{notebook.name}: {node.name} is defined here, move it to src"
         if isinstance(node, ast.Constant) and re.match(r"[/~][\w/]|[A-Za-z]:\\", str(node.value)):
             yield f"{notebook.name}: {node.value!r} is an absolute path"
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "sample":
+            fixed = [a.value for a in [*node.args, *(k.value for k in node.keywords if k.arg == "n")] if _number(a)]
+            if fixed:
+                yield f"{notebook.name}: it draws {fixed[0]} rows, however few there are: draw min({fixed[0]}, len(…))"
+
+
+def _number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
 
 
 def _top(path: str) -> str:

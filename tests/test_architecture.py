@@ -168,6 +168,7 @@ def test_a_name_that_is_not_in_all_five_places_is_named(toy: Path) -> None:
     ("cell", "fault"),
     [
         ({"source": ["def f(): pass"]}, "n.ipynb: f is defined here, move it to src"),
+        ({"source": ["x.sample(8)"]}, "n.ipynb: it draws 8 rows, however few there are: draw min(8, len(…))"),
         ({"source": ["open('/data/x')"]}, "n.ipynb: '/data/x' is an absolute path"),
         ({"source": ["1"], "outputs": [{"output_type": "stream"}]}, "n.ipynb: outputs are stored, run `make lint`"),
         ({"source": ["1"], "metadata": {"tags": ["parameters"]}}, "n.ipynb: 2 cells are tagged `parameters`"),

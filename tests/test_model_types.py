@@ -22,10 +22,16 @@ TEXTS = ["the flag of bern is red", "a", "bern"]
 BY_LENGTH = ("fnet", "convbert")
 CAUSAL = ("gpt2", "gpt_neox", "llama", "qwen3", "opt", "mamba", "bloom")
 BOTH_WAYS = ("roberta", "electra", "albert", "deberta-v2", "modernbert", "xlm-roberta", *BY_LENGTH, "longformer")
-HALVES = (("mbart", "encoder"), ("pegasus", "decoder"), ("m2m_100", "encoder"), ("umt5", "encoder"))
+HALVES = (
+    ("mbart", "encoder"),
+    ("pegasus", "decoder"),
+    ("m2m_100", "encoder"),
+    ("umt5", "encoder"),
+    ("fsmt", "encoder"),
+)
 VISION = {"vit": True, "dinov2": True, "siglip_vision_model": False, "beit": True}
 TOWERS = (("siglip", "text"), ("siglip", "vision"), ("blip", "text"), ("chinese_clip", "vision"))
-INSIDE = {"opt": [0], "pegasus": [0], "m2m_100": [0], "longformer": [0, 1, 2, 3]}
+INSIDE = {"fsmt": [0, 1, 2, 3], "opt": [0], "pegasus": [0], "m2m_100": [0], "longformer": [0, 1, 2, 3]}
 """States that no module puts out."""
 
 TYPES = [(kind, None) for kind in (*CAUSAL, *BOTH_WAYS)] + [*HALVES, *((kind, None) for kind in VISION), *TOWERS]

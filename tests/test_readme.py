@@ -1,11 +1,17 @@
 """The README's numbers are those that the pipeline measured and committed."""
 
+import ast
 import json
+import re
+from typing import Any
 
 import pytest
+from PIL import Image
 
+from hiddenstates.core.files import sha256
 from hiddenstates.core.params import SECTIONS
 from hiddenstates.core.paths import ROOT
+from hiddenstates.core.stage import WRITE_TO, open_stage
 
 README = (ROOT / "README.md").read_text("utf-8")
 COMPARED, STRATEGIES = (
@@ -112,3 +118,34 @@ def test_the_collections_are_those_of_the_document() -> None:
 def test_the_gain_on_collections_is_their_mean() -> None:
     gains = [float(cells[4].split()[0]) for cells in rows("on test").values() if cells[0] == "nDCG@10"]
     assert f"gains {sum(gains) / len(gains):.3f} nDCG@10 on the mean" in README.replace("\n", " ")
+
+
+def test_the_pictures_are_drawn_from_the_committed_metrics() -> None:
+    """`make pictures` draws them anew."""
+    folder = ROOT / "docs" / "pictures"
+    listed = json.loads((folder / "pictures.json").read_text("utf-8"))
+    assert set(re.findall(r"\(docs/pictures/(\S+\.png)\)", README)) == set(listed)
+    for name, about in listed.items():
+        assert sha256(ROOT / "out" / about["metrics"]) == about["sha256"], name
+        assert (folder / name).stat().st_size < 300_000
+        assert Image.open(folder / name).width > 500
+
+
+def test_the_python_of_the_readme_runs_and_comes_out_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of out/ there is a small sample."""
+    monkeypatch.delenv(WRITE_TO, raising=False)
+    stage = open_stage("compare")
+    stage.upstream("index")
+    known: dict[str, Any] = {}
+    results = []
+    for block in re.findall(r"```python\n(.*?)```", README, re.S):
+        for line in block.replace('"out/', f'"{stage.inputs}/').splitlines():
+            if isinstance(ast.parse(line).body[:1] and ast.parse(line).body[0], ast.Expr):
+                results.append((eval(line, known), line.partition("  # ")[2]))
+            else:
+                exec(line, known)
+    (states, told), (vectors, also_told), (found, _) = results
+    assert f"{tuple(states)}" == told.partition(":")[0]
+    assert f"{tuple(vectors)}" == also_told
+    assert len(found) == 3
+    assert list(found.values()) == sorted(found.values(), reverse=True)
