@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,20 +65,32 @@ def test_a_second_time_there_is_nothing_to_do_and_a_changed_file_is_noticed(clon
     assert "Running stage 'corpus'" in repro(clone, "corpus").stdout  # the later stages would only take time
 
 
+def edited(kind: Callable[[Path], dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """params.yaml and out/ of a folder's own, under the edit of this kind."""
+    (folder / "data").mkdir()
+    params = yaml.safe_load(Path("params.yaml").resolve().read_text("utf-8")) if Path("params.yaml").exists() else {}
+    for section, values in (SMALL | kind(folder / "data")).items():
+        params[section] = params.get(section, {}) | values
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    for name in [name for name in os.environ if name.startswith("HIDDENSTATES_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HIDDENSTATES_PARAMS", str(folder / "params.yaml"))
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(folder / "out"))
+
+
+def test_six_tagged_sentences_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edited(KINDS["six_sentences"], tmp_path, monkeypatch)
+    run_stage("corpus")
+    found = json.loads((run_stage("tagging") / "metrics.json").read_text("utf-8"))
+    assert "nothing to do" not in found
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_read_and_what_it_cannot_use_ends_at_once(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stages before the encoder's, and those that have nothing to do."""
-    (tmp_path / "data").mkdir()
-    params = yaml.safe_load(Path("params.yaml").resolve().read_text("utf-8")) if Path("params.yaml").exists() else {}
-    for section, values in (SMALL | KINDS[kind](tmp_path / "data")).items():
-        params[section] = params.get(section, {}) | values
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-    for name in [name for name in os.environ if name.startswith("HIDDENSTATES_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HIDDENSTATES_PARAMS", str(tmp_path / "params.yaml"))
-    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path / "out"))
+    edited(KINDS[kind], tmp_path, monkeypatch)
     run_stage("corpus")
     task = Task.load(tmp_path / "out" / "corpus" / "task")
     assert len(task.kb.passages) == {"two_passages": 2, "seven_passages": 7, "pairs": 120}.get(kind, 64)
