@@ -213,7 +213,7 @@ def report(folder: Path | None) -> None:
     """Write the executed notebooks as HTML to FOLDER, by default out/report: a front page with every verdict.
 
     \b
-    hiddenstates report
+    hiddenstates report my-pages
     """
     from hiddenstates.core.paths import out_folder
     from hiddenstates.pages.folder import write_pages
