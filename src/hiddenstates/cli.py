@@ -102,7 +102,6 @@ def encode(
 
     wanted = parse(strategy) if strategy else None
     asked: Side = "query" if side == "query" else "passage"
-    embedding.check_output(output)
     ids, read = read_texts(texts)
     said = embedding.write_embeddings(ids, read, output, _from_here(model), revision, part, wanted, asked)
     click.echo(said, err=True)

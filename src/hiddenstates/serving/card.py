@@ -10,11 +10,12 @@ tags:
 - hiddenstates
 ---
 """
+MADE = f"Made by hiddenstates {__version__}.\n"
 
 
 def card(name: str, embedding: Exported, bundle: IndexBundle, n: int) -> str:
     """Its text. name: of the folder; n: how many passages there are"""
-    return "\n".join([_head(name, embedding, bundle, n), _files(bundle), _use(name, embedding, bundle), _made()])
+    return "\n".join([_head(name, embedding, bundle, n), _files(bundle), _use(name, embedding, bundle), MADE])
 
 
 def _head(name: str, embedding: Exported, bundle: IndexBundle, n: int) -> str:
@@ -42,9 +43,7 @@ def _files(bundle: IndexBundle) -> str:
 
 def _use(name: str, embedding: Exported, bundle: IndexBundle) -> str:
     trust = ", trust_remote_code=True" if any(embedding.folder.glob("combined_states.py")) else ""
-    words = "\nThe last lines search by the vectors alone, `hiddenstates search` by the words, too.\n" * bool(
-        bundle.words
-    )
+    words = "\nThe last lines search by the vectors alone, `hiddenstates search` by the words, too.\n"
     return (
         f'## Use\n\n```sh\nhiddenstates search {name} "a question"\n```\n\n```python\n'
         "from datasets import load_from_disk\nfrom sentence_transformers import SentenceTransformer\n\n"
@@ -55,7 +54,3 @@ def _use(name: str, embedding: Exported, bundle: IndexBundle) -> str:
         'scores, found = passages.get_nearest_examples("vector", question, k=10)\n'
         f"```\n{words if bundle.words else ''}"
     )
-
-
-def _made() -> str:
-    return f"Made by hiddenstates {__version__}.\n"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
 from hiddenstates.core.data import KnowledgeBase, open_dataset, pinned
@@ -124,7 +123,7 @@ def build(
 
 
 def _with_vectors(kb: KnowledgeBase, embeddings: Embeddings) -> Any:
-    return kb.passages.add_column(VECTOR, list(np.asarray(embeddings.vectors)))
+    return kb.passages.add_column(VECTOR, list(embeddings.vectors))
 
 
 def _relative(target: Path, folder: Path) -> str:
