@@ -22,6 +22,13 @@ SHAPED = [path for path in sorted(SOURCE.rglob("*.py")) if "from jaxtyping impor
 MODULES = [".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SHAPED]
 install_import_hook(MODULES, "beartype.beartype")
 
+SLOWEST = ("test_notebooks", "test_kinds", "test_lab_browser", "test_explorer_browser", "test_readme", "test_export")
+"""Files that take minutes start first: a worker that got one last would run alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Lab]":

@@ -4,6 +4,7 @@ Each kind writes a small corpus of its own and says which lines of params.yaml i
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -133,12 +134,24 @@ SMALL: Edit = {"pretrain": PRETRAINED.model_dump(mode="json"), "tying": {"width"
 def clone_with(folder: Path, edit: Mapping[str, Any]) -> Path:
     """A clone of HEAD whose params.yaml has these edits; states.encoders is replaced whole."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    take_compiled(folder)
     path = folder / "params.yaml"
     params = yaml.safe_load(path.read_text("utf-8"))
     for section, values in edit.items():
         params[section] |= values
     path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
     return folder
+
+
+def take_compiled(clone: Path) -> None:
+    """What numba compiled of the same code here: a minute that tests nothing. It knows a file by its time and size."""
+    for source in (ROOT / "src").rglob("*.py"):
+        copy = clone / source.relative_to(ROOT)
+        if copy.is_file() and copy.read_bytes() == source.read_bytes():
+            shutil.copystat(source, copy)
+            for compiled in source.parent.glob(f"__pycache__/{source.stem}.*.nb*"):
+                (copy.parent / "__pycache__").mkdir(exist_ok=True)
+                shutil.copy2(compiled, copy.parent / "__pycache__")
 
 
 def repro(clone: Path, *stages: str) -> subprocess.CompletedProcess[str]:

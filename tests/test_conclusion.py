@@ -69,9 +69,11 @@ def test_text_alone_or_both() -> None:
 
 def test_what_was_chosen_is_told() -> None:
     chosen = {"weights": {"text": 0.35, "image": 0.65}, "norm": "none", "nearest images": 2}
+    chosen["temperatures"] = {"image": 0.1, "text": 0.4}
     said = settings(chosen, 4071, 240)
     assert "4,071 passages" in said
-    assert "0.35 text, 0.65 image, normalisation `none`; the filter keeps the 2 nearest images" in said
+    assert "0.35 text, 0.65 image, normalisation `none`; the filter keeps the 2 nearest images, the soft" in said
+    assert "soft filter divides the image's scores by 0.1 and the text's by 0.4" in said
 
 
 def test_the_best_is_that_of_the_queries_given() -> None:

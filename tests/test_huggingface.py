@@ -148,7 +148,10 @@ BAD_PARAMS: dict[str, tuple[dict[str, Any], str]] = {
         {"passages": "Someone/passages"},
         r"Someone/passages: no such path .* not pinned \(revision None\)",
     ),
-    "branch": ({"queries": "Someone/questions", "queries_revision": "main"}, r"not pinned \(revision 'main'\)\. Correct the path"),
+    "branch": (
+        {"queries": "Someone/questions", "queries_revision": "main"},
+        r"not pinned \(revision 'main'\)\. Correct the path",
+    ),
 }
 
 

@@ -9,7 +9,7 @@ import torch
 from test_pretrain_data import task_of
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from hiddenstates.core.params import Pretrain, SmallCLIP, SmallVL, ViewCounts
+from hiddenstates.core.params import MadeUp, Pretrain, SmallCLIP, SmallVL, ViewCounts
 from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.flags import read_flag
 from hiddenstates.corpora.countries.views import make_view
@@ -26,6 +26,7 @@ PARAMS = Pretrain(
     pieces=1200,
     epochs=2,
     views=ViewCounts(train=2, dev=1, test=1),
+    made_up=MadeUp(flags=8, views=2, batch=4),
     clip=SmallCLIP(image_size=16, patch=8, width=32, layers=1),
     vl=SmallVL(width=32, layers=1, batch=16, passages=8, rates=[0.001, 0.003], tuning_epochs=1),
 )

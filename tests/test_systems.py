@@ -30,7 +30,7 @@ def test_neither_list_finds_what_both_together_find() -> None:
     dev, test = (SHOWN.asked(task().select(split=split)) for split in ("dev", "test"))
     systems = with_images(LISTS, SHOWN, dev, "recall@1", [1, 2], depth=3)
     found = {name: evaluate(run, test.qrels, ["recall@1"])["recall@1"].mean() for name, run in systems.runs.items()}
-    assert found == {"image": 0, "name": 0, "weighted": 1, "reciprocal_rank": 1, "filtered": 1}
+    assert found == {"image": 0, "name": 0, "weighted": 1, "reciprocal_rank": 1, "filtered": 1, "soft_filter": 1}
     assert evaluate(LISTS.text, test.qrels, ["recall@1"])["recall@1"].mean() == 0
     assert (systems.chosen["nearest images"], systems.chosen["weighted on dev"]) == (1, 1.0)
     assert sum(systems.chosen["weights"].values()) == pytest.approx(1)

@@ -9,6 +9,7 @@ from hiddenstates.core.params import (
     Countries,
     EncoderSource,
     Images,
+    MadeUp,
     Pretrain,
     SmallCLIP,
     SmallVL,
@@ -41,7 +42,8 @@ PRETRAINED = Pretrain(
     pieces=1200,
     epochs=4,
     views=ViewCounts(train=4, dev=1, test=1),
-    clip=SmallCLIP(layers=2),
+    made_up=MadeUp(flags=64, views=2, batch=32),
+    clip=SmallCLIP(layers=2, rounds=4),
     vl=SmallVL(width=32, batch=16, passages=16, rates=[0.003], tuning_epochs=1),
 )
 

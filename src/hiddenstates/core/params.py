@@ -114,6 +114,7 @@ class SmallCLIP(Section):
     patch: int = Field(8, ge=2)  # pixels, each way; a patch is a box
     width: int = Field(64, ge=32, multiple_of=32)
     layers: int = Field(3, ge=1)
+    rounds: int = Field(12, ge=0)  # of an epoch: in each, every train flag is shown once under its country's name
     rate: float = Field(0.002, gt=0)  # AdamW's, at its highest
 
     @model_validator(mode="after")
@@ -121,6 +122,14 @@ class SmallCLIP(Section):
         if self.image_size % self.patch:
             raise ValueError(f"image_size {self.image_size} is no multiple of patch {self.patch}")
         return self
+
+
+class MadeUp(Section):
+    """Flags that no country has; CLIP learns to tell them apart from pairs of views."""
+
+    flags: int = Field(2048, ge=0)  # 0: it learns names alone
+    views: int = Field(4, ge=2)  # of each
+    batch: int = Field(64, ge=2)  # flags that are told apart at once
 
 
 class SmallVL(Section):
@@ -144,8 +153,15 @@ class Pretrain(Section):
     pieces: int = Field(4000, ge=600)  # entries of each vocabulary, before the extra ids
     epochs: int = Field(30, ge=1)
     views: ViewCounts = ViewCounts()
+    made_up: MadeUp = MadeUp()
     clip: SmallCLIP = SmallCLIP()
     vl: SmallVL = SmallVL()
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "Pretrain":
+        if not self.made_up.flags and not self.clip.rounds:
+            raise ValueError("made_up.flags and clip.rounds are both 0, so CLIP would learn nothing")
+        return self
 
 
 class Tying(Section):
@@ -211,6 +227,13 @@ class Strategies(Section):
     seed: Seed = 0
 
 
+class StoredViews(Section):
+    """Views of each stored picture, whose mean may be stored in its place."""
+
+    kind: Literal["camera", "crop"] | None = "camera"  # the whole, by a poor camera; or a part, as suits photographs
+    counts: list[Annotated[int, Field(ge=1)]] = [1, 2, 4, 8, 16]  # how many of each picture; none or no kind: not tried
+
+
 class Images(Section):
     """Embed the image each time, or store its features? Boxes or the whole image?"""
 
@@ -226,6 +249,7 @@ class Images(Section):
     depth: int = Field(100, ge=10)  # images that a search returns
     pixels: int = Field(32, ge=4)  # to a side, of the pictures that are compared without a model
     shown: int = Field(3, ge=1)  # images that are drawn with their boxes
+    views: StoredViews = StoredViews()
     candidates: int = Field(10, ge=1)  # passages whose images a query looks at, where costs are compared
     articles: int = Field(1_500_000, ge=1)  # of the knowledge base that costs are projected to, an image each
     passages: int = Field(12_000_000, ge=1)  # of the same

@@ -8,7 +8,6 @@ from typing import Any
 
 from transformers import CLIPImageProcessorPil, CLIPVisionModel, PreTrainedTokenizerFast
 
-from hiddenstates.core.params import Pretrain
 from hiddenstates.pretrain.clip import Pairs, make_clip
 from hiddenstates.pretrain.evaluation import mean_loss
 from hiddenstates.pretrain.progress import Progress
@@ -60,12 +59,12 @@ class Checkpoints:
             processor.save_pretrained(into if vision is None else into / "vision")
 
 
-def train_clip(pairs: Pairs, params: Pretrain, progress: Progress) -> Checkpoints:
-    """CLIP on the train views and their countries' names."""
-    untrained = make_clip(params, pairs.tokenizer)
+def train_clip(pairs: Pairs, progress: Progress) -> Checkpoints:
+    """CLIP on the train views and their countries' names, and on made-up flags."""
+    untrained = make_clip(pairs.params, pairs.tokenizer)
     trained = deepcopy(untrained)
-    losses = train(trained, pairs.course(params), progress)
-    return Checkpoints("clip", untrained, trained, pairs.tokenizer, losses, params.clip.rate, {})
+    losses = train(trained, pairs.course(), progress)
+    return Checkpoints("clip", untrained, trained, pairs.tokenizer, losses, pairs.params.clip.rate, {})
 
 
 def train_vl(diet: Diet, dev: list[VisualQuestion], dev_features: Any, progress: Progress) -> Checkpoints:

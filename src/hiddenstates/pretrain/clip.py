@@ -1,4 +1,8 @@
-"""A small CLIP (Radford et al. 2021): which view goes with which name?"""
+"""A small CLIP (Radford et al. 2021): which view goes with which name, and which two views show the same?
+
+Names alone teach an eye to name: it learns its countries by heart, and of a flag that it never saw it knows nothing. So
+it also learns, in turn with the names, to tell flags apart that nobody owns, from pairs of their views.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +17,18 @@ from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, PreTrainedToken
 
 from hiddenstates.core.params import Pretrain
 from hiddenstates.pretrain.knowledge import Knowledge
-from hiddenstates.pretrain.training import Course
-from hiddenstates.pretrain.views import Pixels, Views
+from hiddenstates.pretrain.training import ATTENTION, Course
+from hiddenstates.pretrain.views import Pixels, Views, view_pairs
 
 HOTTEST = float(np.log(100))  # of the logit scale, as its authors have it
 
 AT_ONCE = 256  # views
 
-Batch = tuple[Pixels, Mapping[str, Tensor]]
+TEMPERATURE = 0.07  # of the contrast of views with views
+
+Names = Mapping[str, Tensor]
+Batch = tuple[Pixels, Names | Pixels]
+"""Views, and what each goes with: its country's name, as tokens, or another view of the same flag."""
 
 
 def make_clip(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
@@ -37,7 +45,9 @@ def make_clip(params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> CLIPModel
     )
     with torch.random.fork_rng():
         torch.manual_seed(params.seed)
-        return CLIPModel(config).eval()
+        clip = CLIPModel(config).eval()
+    clip.set_attn_implementation(ATTENTION)
+    return clip
 
 
 def vision_tower(clip: Any) -> CLIPVisionModel:
@@ -49,38 +59,58 @@ def vision_tower(clip: Any) -> CLIPVisionModel:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The train views in rounds: each shows one view of each flag that can be told apart, under its country's name.
+    """What goes with what: views with names in rounds, views with views in batches.
 
-    So no batch asks to tell two pictures apart that look the same.
+    A round shows one view of each train flag that can be told apart, under its country's name; so no batch asks to tell
+    two pictures apart that look the same.
+
+    made_up: views of flags that nobody owns; there may be none
     """
 
     knowledge: Knowledge
     tokenizer: PreTrainedTokenizerFast
     views: Views
+    made_up: Float[Tensor, "flag time 3 height width"]
+    params: Pretrain
 
-    def course(self, params: Pretrain) -> Course[CLIPModel, Batch]:
-        return Course("clip", params.epochs, params.clip.rate, params.seed, self.epoch, contrastive_loss)
+    def course(self) -> Course[CLIPModel, Batch]:
+        about = self.params
+        return Course("clip", about.epochs, about.clip.rate, about.seed, self.epoch, contrastive_loss)
 
     def epoch(self, random: np.random.Generator) -> list[Batch]:
-        """As many rounds as a country has views; of a flag that several share, as many of theirs."""
+        """Some rounds of names and two views of each made-up flag, in random order."""
+        batches = self._named(random) + list(view_pairs(self.made_up, self.params.made_up.batch, random))
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _named(self, random: np.random.Generator) -> list[Batch]:
+        """At most as many rounds as a country has views; of a flag that several share, as many of theirs."""
         rows: dict[str, list[int]] = {}  # flag class -> its views
         for i, code in enumerate(self.views.codes):
             rows.setdefault(self.knowledge.world.classes[code][0], []).append(i)
-        n_rounds = min(len(found) for found in rows.values())
+        n_rounds = min(self.params.clip.rounds, *map(len, rows.values()))
         order = np.stack([random.permutation(found)[:n_rounds] for found in rows.values()])
-        return [self._batch(one) for one in order.T]
+        return [self._round(one) for one in order.T]
 
-    def _batch(self, rows: Int[np.ndarray, " row"]) -> Batch:
+    def _round(self, rows: Int[np.ndarray, " row"]) -> Batch:
         names = [self.knowledge.world.by_code[self.views.codes[i]].name for i in rows]
         return self.views.pixels[rows], dict(self.tokenizer(names, padding=True, return_tensors="pt"))
 
 
 def contrastive_loss(clip: CLIPModel, batch: Batch) -> Tensor:
-    """The mean of naming each view and of finding each name's view, among those of the batch."""
-    pixels, names = batch
-    with torch.no_grad():
-        clip.logit_scale.clamp_(max=HOTTEST)
-    scores = clip(pixel_values=pixels, **names).logits_per_image  # view name
+    """The mean of finding what goes with each view, and of finding each one's view, among those of the batch.
+
+    Views and names as in CLIP (Radford et al. 2021), views and views as in SimCLR (Chen et al. 2020), at a temperature
+    that stays.
+    """
+    pixels, others = batch
+    if isinstance(others, Tensor):
+        seen = clip.get_image_features(pixel_values=torch.cat([pixels, others])).pooler_output
+        views, partners = normalize(seen, dim=-1).chunk(2)
+        scores = views @ partners.T / TEMPERATURE
+    else:
+        with torch.no_grad():
+            clip.logit_scale.clamp_(max=HOTTEST)
+        scores = clip(pixel_values=pixels, **others).logits_per_image  # view name
     right = torch.arange(len(scores))
     return (cross_entropy(scores, right) + cross_entropy(scores.T, right)) / 2
 

@@ -20,7 +20,7 @@ from hiddenstates.pretrain.knowledge import Knowledge
 from hiddenstates.pretrain.progress import Progress
 from hiddenstates.pretrain.questions import Asker, VisualQuestion
 from hiddenstates.pretrain.side_by_side import side_by_side
-from hiddenstates.pretrain.views import Views, draw_views, flags, image_processor
+from hiddenstates.pretrain.views import Views, draw_views, flags, image_processor, made_up_views
 from hiddenstates.pretrain.vl import KINDS, Diet
 from hiddenstates.tokenizing.training import TOKENIZERS, train_tokenizer
 
@@ -108,7 +108,7 @@ def run_experiment(knowledge: Knowledge, params: Pretrain, progress: Progress) -
     tokenizers = {kind: train_tokenizer(kind, knowledge.texts, params.pieces) for kind in TOKENIZERS}
     views = draw_views(knowledge, params)
     questions = {name: Asker(knowledge).ask(some, params.seed) for name, some in views.items()}
-    clip = train_clip(Pairs(knowledge, tokenizers["clip"], views["train"]), params, progress)
+    clip = train_clip(Pairs(knowledge, tokenizers["clip"], views["train"], made_up_views(params), params), progress)
     vision = vision_tower(clip.trained)
     features = {name: grid_features(vision, some.pixels) for name, some in views.items()}
     places = GridBoxes(vision, image_processor(params)).places()

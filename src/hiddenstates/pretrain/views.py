@@ -15,11 +15,15 @@ from hiddenstates.core.data import SPLITS
 from hiddenstates.core.params import Pretrain
 from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.facts import Country
-from hiddenstates.corpora.countries.flags import read_flag
+from hiddenstates.corpora.countries.flags import SIZE, read_flag
 from hiddenstates.corpora.countries.views import make_view
 from hiddenstates.pretrain.knowledge import Knowledge
+from hiddenstates.pretrain.made_up import made_up_flag
+from hiddenstates.pretrain.many_views import as_sheets, many_views
 
 MEAN, STD = 0.5, 0.25  # of a channel, in [0, 1]
+
+AT_ONCE = 256  # made-up flags
 
 Pixels = Float[Tensor, "view 3 height width"]
 
@@ -62,7 +66,7 @@ def flags(countries: Sequence[Country], params: Pretrain) -> Views:
     """The clean flag of each country, at a view's size."""
     size = (params.clip.image_size,) * 2
     pictures = [read_flag(c.code).convert("RGB").resize(size, Image.Resampling.BOX) for c in countries]
-    return Views([c.code for c in countries], _normalized(pictures))
+    return Views([c.code for c in countries], normalized(pictures))
 
 
 def image_processor(params: Pretrain) -> CLIPImageProcessorPil:
@@ -77,6 +81,32 @@ def image_processor(params: Pretrain) -> CLIPImageProcessorPil:
     )
 
 
+def made_up_views(params: Pretrain) -> Float[Tensor, "flag time 3 height width"]:
+    """Views of flags that nobody owns."""
+    about, aspect = params.made_up, SIZE[0] / SIZE[1]
+    rng = draws.generator(params.seed, "pretrain", "made up")
+    drawn = [made_up_flag(rng) for _ in tqdm(range(about.flags), "made-up flags", leave=False, unit="flag")]
+    if not drawn:
+        return torch.empty(0, about.views, 3, params.clip.image_size, params.clip.image_size)
+    parts = [as_sheets(drawn[i : i + AT_ONCE]) for i in range(0, len(drawn), AT_ONCE)]
+    seen = [
+        torch.cat([many_views(part, aspect, rng, params.clip.image_size) for part in parts]) for _ in range(about.views)
+    ]
+    return (torch.stack(seen, dim=1) - MEAN) / STD
+
+
+def view_pairs(
+    views: Float[Tensor, "flag time 3 height width"], batch: int, random: np.random.Generator
+) -> list[tuple[Pixels, Pixels]]:
+    """Two different views of each flag, drawn, in batches of so many flags."""
+    n_flags, n_views = views.shape[:2]
+    order = random.permutation(n_flags)
+    one = random.integers(n_views, size=n_flags)
+    other = (one + random.integers(1, n_views, size=n_flags)) % n_views
+    parts = [order[i : i + batch] for i in range(0, n_flags, batch)]
+    return [(views[part, one[part]], views[part, other[part]]) for part in parts]
+
+
 def _views(countries: Sequence[Country], purpose: str, count: int, params: Pretrain) -> Views:
     codes = [c.code for c in countries for _ in range(count)]
     drawn = [
@@ -85,9 +115,9 @@ def _views(countries: Sequence[Country], purpose: str, count: int, params: Pretr
         for flag in [read_flag(c.code)]
         for i in range(count)
     ]
-    return Views(codes, _normalized(drawn))
+    return Views(codes, normalized(drawn))
 
 
-def _normalized(pictures: Sequence[Image.Image]) -> Pixels:
+def normalized(pictures: Sequence[Image.Image]) -> Pixels:
     bytes_ = np.stack([np.asarray(picture) for picture in pictures])  # view height width 3
     return ((torch.from_numpy(bytes_).float() / 255 - MEAN) / STD).permute(0, 3, 1, 2).contiguous()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from hiddenstates.multimodal import (
 from hiddenstates.pretrain import denoising
 from hiddenstates.pretrain.denoising import Example
 from hiddenstates.pretrain.questions import VisualQuestion, one_of_each_view
-from hiddenstates.pretrain.training import Course
+from hiddenstates.pretrain.training import ATTENTION, Course
 from hiddenstates.tokenizing.training import EXTRA_IDS
 
 IGNORED = -100  # a label that no loss counts
@@ -91,7 +92,9 @@ def make_vl(name: str, params: Pretrain, tokenizer: PreTrainedTokenizerFast) -> 
     """Random weights, the same ones for the same parameters."""
     with torch.random.fork_rng():
         torch.manual_seed(params.seed)
-        return KINDS[name].make(params, tokenizer).eval()
+        model = KINDS[name].make(params, tokenizer).eval()
+    model.set_attn_implementation(ATTENTION)
+    return model
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,7 @@ def question_batch(
     places: Float[Tensor, "box 4"],
 ) -> dict[str, Tensor]:
     """Questions, their answers as labels, and the boxes of their views."""
-    texts, answers = (
-        tokenizer(list(some))["input_ids"] for some in zip(*((q.text, q.answer) for q in questions), strict=True)
-    )
-    batch = _padded(list(zip(texts, answers, strict=True)), tokenizer)
+    batch = _padded([(_ids(tokenizer, q.text), _ids(tokenizer, q.answer)) for q in questions], tokenizer)
     boxes = features[[q.view for q in questions]]  # batch box feat_dim
     return batch | {"vis_feats": boxes, "vis_pos": places.expand(len(boxes), -1, -1)}
 
@@ -158,6 +158,13 @@ def write_answers(model: Any, tokenizer: PreTrainedTokenizerFast, batch: Batch) 
     asked = {key: value for key, value in batch.items() if key != "labels"}
     ids = model.generate(**asked, max_new_tokens=LONGEST_ANSWER, do_sample=False, num_beams=1)
     return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+
+@cache
+def _ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """The same few wordings and answers come in every epoch."""
+    ids: list[int] = tokenizer(text)["input_ids"]
+    return ids
 
 
 def _cropped(ids: Sequence[int], random: np.random.Generator) -> Sequence[int]:

@@ -22,6 +22,7 @@ SYSTEMS = {
     "weighted": "**both** vectors, their scores fused by weights",
     "reciprocal_rank": "**both** vectors, fused by ranks",
     "filtered": "**both** vectors: the nearest images' passages, ranked by text",
+    "soft_filter": "**both** vectors: each image's passages, ranked by text, by how likely the image is the right one",
     "joint": "one vector that read text and image together",
 }
 
@@ -101,8 +102,10 @@ def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame,
 def settings(chosen: Mapping[str, Any], passages: int, images: int) -> str:
     """What to index, and the fusion's settings, both chosen on dev."""
     weights = ", ".join(f"{weight:g} {name}" for name, weight in chosen["weights"].items())
+    heat = chosen["temperatures"]
+    soft = f", the soft filter divides the image's scores by {heat['image']:g} and the text's by {heat['text']:g}"
     return (
         f"**To index**: a text's vector for each of {passages:,} passages, and an image's for each of {images} "
         f"different images. Weights chosen on dev: {weights}, normalisation `{chosen['norm']}`; the filter keeps the "
-        f"{chosen['nearest images']} nearest images. A question without an image is answered by its text alone."
+        f"{chosen['nearest images']} nearest images{soft}. A question without an image is answered by its text alone."
     )

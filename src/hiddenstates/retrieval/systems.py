@@ -14,6 +14,7 @@ from hiddenstates.encoding.clip import Clip
 from hiddenstates.retrieval.fusion import cut, onto_passages, reciprocal_rank
 from hiddenstates.retrieval.measures import evaluate
 from hiddenstates.retrieval.shown import Shown, search_names
+from hiddenstates.retrieval.soft_filter import choose_soft_filter
 from hiddenstates.retrieval.weighing import choose_count, choose_weights
 
 
@@ -56,7 +57,8 @@ class Systems:
 def with_images(lists: Lists, shown: Shown, dev: Task, measure: str, counts: Sequence[int], depth: int) -> Systems:
     """Every system that looks at the image, over all queries of the lists.
 
-    dev:    chooses the weights, their normalisation and how many of the nearest images the filter keeps
+    dev:    chooses the weights, their normalisation, how many of the nearest images the filter keeps, and the soft
+            filter's temperatures
     counts: how many images the filter may keep
     depth:  passages that each run keeps
     """
@@ -67,15 +69,19 @@ def with_images(lists: Lists, shown: Shown, dev: Task, measure: str, counts: Seq
     weighting = choose_weights(both, asked, measure)
     filtered = partial(shown.filtered, lists.text, lists.images)
     count, score = choose_count(filtered, counts, asked, measure)
+    soft = choose_soft_filter(lists.text, lists.image, shown.passages, asked, measure)
     runs = {
         "image": cut(lists.image, depth),
         "name": cut(lists.name, depth),
         "weighted": cut(weighting.fuse(both), depth),
         "reciprocal_rank": cut(reciprocal_rank(both), depth),
         "filtered": cut(filtered(count), depth),
+        "soft_filter": cut(soft.apply(lists.text, lists.image, shown.passages), depth),
     }
     told = {"weights": weighting.weights, "norm": weighting.norm, "weighted on dev": weighting.score}
-    return Systems(runs, told | {"nearest images": count, "filtered on dev": score})
+    told |= {"nearest images": count, "filtered on dev": score}
+    told |= {"temperatures": {"image": soft.image, "text": soft.text}, "soft filter on dev": soft.score}
+    return Systems(runs, told)
 
 
 def oracles(lists: Lists, shown: Shown, runs: Mapping[str, Run], asked: Task, measure: str) -> dict[str, Run]:

@@ -42,7 +42,7 @@ def choose_weights(
     steps: each run's weight is one of 1/steps, 2/steps, …, and all together are 1
     """
     aligned = align({name: run.select(qrels) for name, run in runs.items()})
-    judged = _Judged.of(aligned, qrels)
+    judged = Judged.of(aligned, qrels)
     shares = [counts for counts in product(range(1, steps + 1), repeat=len(runs)) if sum(counts) == steps]
     tried = {}
     for norm in norms:
@@ -64,7 +64,7 @@ def choose_count(search: Callable[[int], Run], counts: Sequence[int], qrels: Qre
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
     """The relevant pairs, sorted by query, as `from_ranks` wants them.
 
     passage: its place, -1 where no run holds it for any query
@@ -79,7 +79,7 @@ class _Judged:
     held: Bool[np.ndarray, "query passage"]
 
     @classmethod
-    def of(cls, aligned: Aligned, qrels: Qrels) -> "_Judged":
+    def of(cls, aligned: Aligned, qrels: Qrels) -> "Judged":
         place = {passage: i for i, passage in enumerate(aligned.passages)}
         pairs = [
             (i, place.get(passage, -1), grade)
