@@ -73,6 +73,7 @@ def test_what_was_chosen_is_told() -> None:
     said = settings(chosen, 4071, 240)
     assert "4,071 passages" in said
     assert "0.35 text, 0.65 image, normalisation `none`; the filter keeps the 2 nearest images, the soft" in said
+    assert "the filter keeps the nearest image, the" in settings(chosen | {"nearest images": 1}, 4071, 240)
     assert "soft filter divides the image's scores by 0.1 and the text's by 0.4" in said
 
 

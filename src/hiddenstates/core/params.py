@@ -114,7 +114,7 @@ class SmallCLIP(Section):
     patch: int = Field(8, ge=2)  # pixels, each way; a patch is a box
     width: int = Field(64, ge=32, multiple_of=32)
     layers: int = Field(3, ge=1)
-    rounds: int = Field(12, ge=0)  # of an epoch: in each, every train flag is shown once under its country's name
+    rounds: int = Field(8, ge=0)  # of an epoch: in each, every train flag is shown once under its country's name
     rate: float = Field(0.002, gt=0)  # AdamW's, at its highest
 
     @model_validator(mode="after")
@@ -127,7 +127,7 @@ class SmallCLIP(Section):
 class MadeUp(Section):
     """Flags that no country has; CLIP learns to tell them apart from pairs of views."""
 
-    flags: int = Field(2048, ge=0)  # 0: it learns names alone
+    flags: int = Field(2560, ge=0)  # 0: it learns names alone
     views: int = Field(4, ge=2)  # of each
     batch: int = Field(64, ge=2)  # flags that are told apart at once
 

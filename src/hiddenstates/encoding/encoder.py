@@ -179,9 +179,7 @@ class Encoder:
         prompt = self.reading.prompt(side)
         inputs, skipped = prompted(inputs, prompt), self._skipped(prompt)
         read = self.reader.rows(inputs)
-        first = {row.key: i for i, row in reversed(list(enumerate(read)))}
-        distinct = sorted(first.values())
-        rows = [read[i] for i in distinct]
+        rows = list({row.key: row for row in read}.values())
         shape = (len(self.state_map), len(rows), self.width)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
         for chosen, states in self._stream(rows):

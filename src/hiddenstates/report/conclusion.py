@@ -102,10 +102,11 @@ def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame,
 def settings(chosen: Mapping[str, Any], passages: int, images: int) -> str:
     """What to index, and the fusion's settings, both chosen on dev."""
     weights = ", ".join(f"{weight:g} {name}" for name, weight in chosen["weights"].items())
-    heat = chosen["temperatures"]
+    count, heat = chosen["nearest images"], chosen["temperatures"]
+    near = "nearest image" if count == 1 else f"{count} nearest images"
     soft = f", the soft filter divides the image's scores by {heat['image']:g} and the text's by {heat['text']:g}"
     return (
         f"**To index**: a text's vector for each of {passages:,} passages, and an image's for each of {images} "
         f"different images. Weights chosen on dev: {weights}, normalisation `{chosen['norm']}`; the filter keeps the "
-        f"{chosen['nearest images']} nearest images{soft}. A question without an image is answered by its text alone."
+        f"{near}{soft}. A question without an image is answered by its text alone."
     )
