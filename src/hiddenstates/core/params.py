@@ -237,7 +237,7 @@ class StoredViews(Section):
 class Images(Section):
     """Embed the image each time, or store its features? Boxes or the whole image?"""
 
-    model: str | None = None  # a whole CLIP; null: the one that the stage pretrain trained
+    model: str | None = None  # a CLIP, SigLIP or vision model; null: the CLIP that the stage pretrain trained
     revision: str | None = None  # the commit that pins a hub name
     boxes: str | None = None  # the folder of a VL-T5 or VL-BART; null: the VL-T5 that the stage pretrain trained
     engine: Literal["local", "ray"] = "local"

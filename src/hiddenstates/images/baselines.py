@@ -1,6 +1,6 @@
-"""What a vision model's hidden states must beat: CLIP's own embedding, and pixels. Each as if it were one state."""
+"""What a vision model's hidden states must beat: the same tower untrained, and pixels as if they were one state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from PIL import Image
 from hiddenstates.core.data import Task
 from hiddenstates.core.images import read_image
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.clip import Clip
+from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.families import State
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
@@ -20,12 +20,16 @@ ONLY = Strategy.parse("0/whole")
 
 PLAIN = 1e-3  # beside the pixels, so that a picture of one colour has a direction, too
 
+PIXELS = (State("pixels"),)
+
 Vectors = Float32[np.ndarray, "image width"]
 
 
-def clip_states(clip: Clip, task: Task) -> TaskStates:
-    """CLIP's own embedding of each image: last state, first token, post-norm, projection (Radford et al. 2021)."""
-    return _task_states(task, lambda paths: clip.embed_images(paths).numpy(), "visual_projection")
+def embedded_by(eye: Encoder, task: Task) -> TaskStates:
+    """What another eye's published embedding takes of the images. task: of images, `image_task`"""
+    pools = eye.baseline.strategy.pools
+    sides = (task.kb.ids, list(task.queries["id"][:]))
+    return TaskStates(*(eye.pool(ids, [task.kb.images / id for id in ids], pools) for ids in sides))
 
 
 def pixel_states(task: Task, side: int) -> TaskStates:
@@ -33,13 +37,8 @@ def pixel_states(task: Task, side: int) -> TaskStates:
 
     It needs no model, and lighter or darker light changes nothing.
     """
-    return _task_states(task, lambda paths: _pixels(paths, side), "pixels")
-
-
-def _task_states(task: Task, embed: Callable[[Sequence[Path]], Vectors], name: str) -> TaskStates:
-    """task: of images, `image_task`, whose ids are the images' names"""
     passages, queries = (
-        PooledStates(ids, {ONLY.pool: embed([task.kb.images / id for id in ids])[None]}, (State(name),), name)
+        PooledStates(ids, {ONLY.pool: _pixels([task.kb.images / id for id in ids], side)[None]}, PIXELS, "pixels")
         for ids in (task.kb.ids, list(task.queries["id"][:]))
     )
     return TaskStates(passages, queries)

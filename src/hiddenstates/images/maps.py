@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +68,13 @@ def class_attention(encoder: Encoder, image: Path) -> Float[np.ndarray, "side si
     reader = _images(encoder)
     with _eager(encoder):
         out = encoder.model(**reader.batch(reader.rows([image])).arguments, output_attentions=True)
-    attention = out.attentions[-1][0, :, 0, 1:].mean(0)  # [patch]
+    attention = _patches(out.attentions[-1][0, :, 0].mean(0))
     return _square(attention / attention.sum())
 
 
 def patch_similarity(encoder: Encoder, image: Path, other: Path) -> Float[np.ndarray, "side side"]:
     """The cosine of each patch's last state with the mean of the other image's patches."""
-    ours, theirs = (encoder.states([path]).values[-1, 0, 1:] for path in (image, other))  # [patch, d_model]
+    ours, theirs = (_patches(encoder.states([path]).values[-1, 0]) for path in (image, other))  # [patch, d_model]
     return _square(cosine_similarity(ours, theirs.mean(0, keepdim=True)))
 
 
@@ -88,14 +89,15 @@ def box_similarity(encoder: Encoder, question: str, image: Path) -> Float[np.nda
     return _square(cosine_similarity(states[tokens:], states[:tokens].mean(0, keepdim=True)))
 
 
-def patch_maps(clip: Encoder, boxes: Encoder, example: Example) -> PatchMaps:
-    """The three maps of a question's image."""
+def patch_maps(eye: Encoder, boxes: Encoder, example: Example) -> PatchMaps:
+    """The maps of a question's image; an eye without a class token has no attention of its."""
     maps = {
-        "CLIP: the class token's\nattention": class_attention(clip, example.image),
-        "CLIP: patch and the picture\nto be found, cosine": patch_similarity(clip, example.image, example.found),
+        "the patch and the picture\nto be found, cosine": patch_similarity(eye, example.image, example.found),
         "VL-T5: box and question,\ncosine": box_similarity(boxes, example.question, example.image),
     }
-    return PatchMaps(as_seen(clip, example.image), maps)
+    if eye.seen.class_token:
+        maps = {"the class token's\nattention": class_attention(eye, example.image)} | maps
+    return PatchMaps(as_seen(eye, example.image), maps)
 
 
 def _images(encoder: Encoder) -> ImageReader:
@@ -113,6 +115,11 @@ def _eager(encoder: Encoder) -> Iterator[None]:
         yield
     finally:
         encoder.model.set_attn_implementation(before)
+
+
+def _patches(values: Tensor) -> Tensor:
+    """The positions that are patches, a square of them, after a class token and registers, where there are such."""
+    return values[-(isqrt(len(values)) ** 2) :]
 
 
 def _square(values: Tensor) -> Float[np.ndarray, "side side"]:

@@ -34,7 +34,7 @@ def both_ways(
     kept = sum(values.nbytes for values in features.states.values.values())
     counts = (len(images), len(features.states.ids), kept, len(images))
     rows = {
-        "CLIP: the image": (*counts, largest_difference(now, stored)),
+        "the image, one vector": (*counts, largest_difference(now, stored)),
         "VL-T5: text and boxes": _boxes(boxes, kb, images, stored.ids, poolings),
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
