@@ -27,7 +27,7 @@ def task() -> Task:
 def states(wrong: int) -> TaskStates:
     """Two states of unit vectors: the first is right of every question, the last wrong of so many."""
     own = np.eye(N, dtype=np.float32)
-    asked = np.stack([own, own[[*range(wrong)][::-1] + [*range(wrong, N)]]])
+    asked = np.stack([own, own[[*reversed(range(wrong)), *range(wrong, N)]]])
     made = (State("embeddings"), State("last"))
     passages = PooledStates([f"p{i}" for i in range(N)], {"mean": np.stack([own, own])}, made, "abc")
     return TaskStates(passages, PooledStates([f"q{i}" for i in range(N)], {"mean": asked}, made, "abc"))
