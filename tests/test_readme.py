@@ -85,11 +85,6 @@ def test_every_stage_is_listed() -> None:
         ("images", "images {:.1f} GB", "projected GB/CLIP, one vector of 512 float32/GB, once an article"),
         ("images", "against {:.0f} GB", "projected GB/VL-T5, 36 boxes × 2048 float32/GB, once an article"),
         ("images", "by the mean of {} views", "views/kept"),
-        (
-            "images",
-            "{:.2f} are first by CLIP's own vector",
-            "found/recall@1/held-out entities/published, 3/first+head/value",
-        ),
         ("index", "{:.0%} of the nearest neighbours are kept", "euclidean on raw vectors, recall@10"),
         ("index", "finds {:.1%} of them", "factories/SQ8/recall@10"),
         ("compare", "gain {:.3f} [", "with an image/against chosen/soft_filter/difference"),
