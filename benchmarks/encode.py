@@ -97,6 +97,8 @@ def main(n: int = 600, rounds: int = 7) -> None:
     sides["ours, all states"] = partial(exact.pool, ids, texts, POOLINGS)
     if low is not None:
         sides["ours, bfloat16"] = partial(low.encode, texts, DEFAULT)
+    last = len(exact.state_map) - 1
+    sides |= {_early(k): partial(exact.encode, texts, f"{k}/mean") for k in range(1, last)}
     sides["GEMM"] = partial(products, gemm, batch)
     sides["GEMM, oneDNN"] = partial(products, PackedLinear(gemm, torch.float32), batch)
     seconds = timed(sides, rounds)
@@ -132,8 +134,15 @@ def report(
         print(
             f"(d) {best} / ours in bfloat16: {_ratio(seconds, best, 'ours, bfloat16')}, neighbours@10 agree {same:.3f}"
         )
+    last = len(exact.state_map) - 1
+    shares = (f"{k}/{last}: {_ratio(seconds, _early(k), 'ours')}" for k in range(1, last))
+    print(f"(e) the highest state that is used, of all / all: {'; '.join(shares)}")
     if difference >= 1e-5:
         sys.exit("(b) the embeddings differ")
+
+
+def _early(layer: int) -> str:
+    return f"ours, early exit at {layer}"
 
 
 def _ratio(seconds: Seconds, numerator: str, denominator: str) -> str:

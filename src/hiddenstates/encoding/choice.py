@@ -50,12 +50,15 @@ class Choice:
 
     def embed(self, states: PooledStates) -> Embeddings:
         """The embedding of each item. Refuses the states of another model."""
-        if states.fingerprint != self.fingerprint:
+        self._check_model(states.fingerprint)
+        return states.embed(self.strategy, self.whitening)
+
+    def _check_model(self, fingerprint: str) -> None:
+        if fingerprint != self.fingerprint:
             raise LabError(
-                f"choice: made for model {self.fingerprint}, these states are of {states.fingerprint}. "
+                f"choice: made for model {self.fingerprint}, these states are of {fingerprint}. "
                 "Run the stage `strategies` again."
             )
-        return states.embed(self.strategy, self.whitening)
 
     def encode(
         self, encoder: "Encoder", inputs: "Sequence[Input]", ids: Sequence[str] | None = None, side: "Side" = "passage"
@@ -65,7 +68,8 @@ class Choice:
         side: whose prompt stands before each text
         """
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
-        return self.embed(encoder.pool(names, inputs, self.strategy.pools, side))
+        self._check_model(encoder.fingerprint)
+        return encoder.encode(inputs, self.strategy, names, side, self.whitening)
 
     def save(self, folder: Path) -> None:
         """choice.json; with a whitening, whitening.safetensors and its hash."""

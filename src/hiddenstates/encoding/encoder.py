@@ -15,8 +15,9 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.paths import resolved
 from hiddenstates.encoding.baseline import MEAN, Baseline
-from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
+from hiddenstates.encoding.batching import GPU_BUDGET, TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.examining import Seen, examine, sample_run, text_of
+from hiddenstates.encoding.exits import states_at
 from hiddenstates.encoding.families import Part, StateMap, part_of
 from hiddenstates.encoding.features import own_features, own_pooler
 from hiddenstates.encoding.linear import pack
@@ -28,8 +29,9 @@ from hiddenstates.encoding.possible import cannot, natural_poolings, notes_on
 from hiddenstates.encoding.prompts import PLAIN, Reading, Side, prompted
 from hiddenstates.encoding.published import read_published
 from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextReader, check_kinds
-from hiddenstates.encoding.running import hidden_states, stacked
+from hiddenstates.encoding.running import hidden_states, run, stacked
 from hiddenstates.encoding.tokenised import compacted, moved_back
+from hiddenstates.encoding.whitening import Whitenings
 
 Dtype = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -167,11 +169,17 @@ class Encoder:
         return moved_back(states, starts, input_ids.shape[1])
 
     def pool(
-        self, ids: Sequence[str], inputs: Sequence[Input], poolings: Sequence[str], side: Side = "passage"
+        self,
+        ids: Sequence[str],
+        inputs: Sequence[Input],
+        poolings: Sequence[str],
+        side: Side = "passage",
+        layers: Sequence[int] | None = None,
     ) -> PooledStates:
         """Every hidden state of every input under each pooling; inputs of the same tokens and image are run once.
 
-        side: whose prompt stands before each text
+        side:   whose prompt stands before each text
+        layers: pool these states alone, counted from 0, and run no layer above the highest of them
         """
         self.check_poolings(poolings)
         functions = {name: get_pooling(name) for name in poolings}
@@ -180,15 +188,16 @@ class Encoder:
         inputs, skipped = prompted(inputs, prompt), self._skipped(prompt)
         read = self.reader.rows(inputs)
         rows = list({row.key: row for row in read}.values())
-        shape = (len(self.state_map), len(rows), self.width)
+        shape = (len(self.state_map) if layers is None else len(layers), len(rows), self.width)
         values = {name: np.empty(shape, dtype=np.float32) for name in poolings}
-        for chosen, states in self._stream(rows):
+        for chosen, states in self._stream(rows, layers):
             for name, function in functions.items():
                 values[name][:, chosen] = _numpy(function(states.without_start(skipped)))
         if len(rows) < len(inputs):
             place = {row.key: i for i, row in enumerate(rows)}
             values = {name: value[:, [place[row.key] for row in read]] for name, value in values.items()}
-        return PooledStates(list(ids), values, self.state_map, self.fingerprint, self.baseline)
+        kept = None if layers is None else tuple(layers)
+        return PooledStates(list(ids), values, self.state_map, self.fingerprint, self.baseline, kept)
 
     def encode(
         self,
@@ -196,14 +205,19 @@ class Encoder:
         strategy: AnyStrategy | str | None = None,
         ids: Sequence[str] | None = None,
         side: Side = "passage",
+        whitening: Whitenings | None = None,
     ) -> Embeddings:
         """The embedding that the strategy makes of each input; None is the published one, or a convention.
 
-        strategy: or its string, such as `concat(0,6)/mean`
+        No layer above the highest that the strategy uses is run.
+
+        strategy:  or its string, such as `concat(0,6)/mean`
+        whitening: for one that whitens
         """
         names = [str(i) for i in range(len(inputs))] if ids is None else ids
         wanted: AnyStrategy = parse(strategy) if isinstance(strategy, str) else strategy or self.baseline.strategy
-        return self.pool(names, inputs, wanted.pools, side).embed(wanted)
+        layers = sorted(set(wanted.resolve(len(self.state_map)).layers))
+        return self.pool(names, inputs, wanted.pools, side, layers).embed(wanted, whitening)
 
     def _skipped(self, prompt: str) -> int:
         """How many tokens at the start of a text are not pooled: the prompt's, if that is how the model is read."""
@@ -212,37 +226,52 @@ class Encoder:
         (tokens,) = self.tokenize([prompt])
         return len(tokens) - (tokens[-1] in self.tokenizer.all_special_ids)
 
-    def _stream(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], HiddenStates]]:
+    def _stream(self, rows: Sequence[Row], layers: Sequence[int] | None) -> Iterator[tuple[list[int], HiddenStates]]:
         lengths = [len(row) for row in rows]
         alone = len(rows) == 1  # a bar in a notebook takes about as long as one input
         with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False, disable=alone) as bar:
-            for chosen in length_batches(lengths, TOKEN_BUDGET):
-                yield chosen, self._forward([rows[i] for i in chosen])
-                bar.update(len(chosen) * lengths[chosen[0]])
+            for chosen in self._batches(lengths):
+                yield chosen, self._forward([rows[i] for i in chosen], layers)
+                bar.update(sum(lengths[i] for i in chosen))
 
-    def _forward(self, rows: Sequence[Row]) -> HiddenStates:
-        """The states of a batch; where padding shows, of its rows length by length."""
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """A GPU wants more at once than a CPU: rows of other lengths too, where padding does not show."""
+        if self.device.type == "cpu":
+            return length_batches(lengths, TOKEN_BUDGET)
+        return length_batches(lengths, GPU_BUDGET, mixed=self.seen.pads)
+
+    def _forward(self, rows: Sequence[Row], layers: Sequence[int] | None = None) -> HiddenStates:
+        """The states of a batch; where padding shows, of its rows length by length. layers: these alone, or all"""
         lengths = [len(row) for row in rows]
         if self.seen.pads or len(set(lengths)) == 1:
-            return self._run(rows)
-        values = torch.zeros(len(self.state_map), len(rows), max(lengths), self.width, device=self.device)
+            return self._run(rows, layers)
+        n_states = len(self.state_map) if layers is None else len(layers)
+        values = torch.zeros(n_states, len(rows), max(lengths), self.width, device=self.device)
         for length in set(lengths):
             chosen = [i for i, row in enumerate(rows) if len(row) == length]
-            values[:, chosen, :length] = self._run([rows[i] for i in chosen]).values
+            values[:, chosen, :length] = self._run([rows[i] for i in chosen], layers).values
         batch = self.reader.batch(rows)
         return self._of_batch(values, batch)
 
     @torch.inference_mode()
-    def _run(self, rows: Sequence[Row]) -> HiddenStates:
+    def _run(self, rows: Sequence[Row], layers: Sequence[int] | None) -> HiddenStates:
         batch = self.reader.batch(rows)
         arguments = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in batch.arguments.items()}
+        return self._of_batch(self._states(arguments, layers), batch)
+
+    def _states(self, arguments: dict[str, Any], layers: Sequence[int] | None) -> Tensor:
+        """[layer, batch, position, d_model] of a batch: all states, or these alone."""
+        exits = [self.seen.exits[layer] for layer in layers or () if self.seen.exits]
+        doors = [exit for exit in exits if exit is not None]
+        if layers is not None and len(doors) == len(layers):
+            return stacked(states_at(self.model, doors, lambda: run(self.model, arguments)))
         values = stacked(hidden_states(self.model, arguments, self.part.output))
         if len(values) != len(self.state_map):
             raise LabError(
                 f"model {self.name}: {len(values)} hidden states, where it had {len(self.state_map)} when it was "
                 "loaded. Choose another model: its states cannot be told apart by number."
             )
-        return self._of_batch(values, batch)
+        return values if layers is None else values[list(layers)]
 
     def _of_batch(self, values: Tensor, batch: Batch) -> HiddenStates:
         states = HiddenStates(values, batch.mask, batch.eos, self.state_map, pooler=self.pooler)

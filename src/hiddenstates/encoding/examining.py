@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hiddenstates.core.errors import LabError, shortened
+from hiddenstates.encoding.exits import Exits, find_exits
 from hiddenstates.encoding.families import Part, State, StateMap
 from hiddenstates.encoding.models import refuse_missing
 from hiddenstates.encoding.readers import ImageReader, Reader, Row, TextReader
-from hiddenstates.encoding.running import hidden_states, stacked
+from hiddenstates.encoding.running import hidden_states, run, stacked
 from hiddenstates.encoding.tracing import trace
 
 TOLERANCE = 1e-4
@@ -46,6 +47,7 @@ class Seen:
     class_token: whether an image's first state is no patch: it is the same for every image before the first layer
     places:      positions of an image; 0 for texts
     parameters:  how many numbers the part that runs has learned
+    exits:       where each state leaves the model, so that no more of it need run
     """
 
     state_map: StateMap
@@ -55,6 +57,7 @@ class Seen:
     class_token: bool = False
     places: int = 0
     parameters: int = 0
+    exits: Exits = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,11 @@ class Probe:
         made, states = trace(self.model, self.part.path, lambda: self.states(arguments))
         boxes = self.part.left.boxes
         return (_beside(made[0], boxes), *made[1:]) if boxes else made, states
+
+    def exits(self, arguments: dict[str, Any], state_map: StateMap, states: Tensor) -> Exits:
+        """Where each state leaves the model. The last two: what `trace` returned for the same arguments."""
+        with torch.inference_mode():
+            return find_exits(self.model, self.part.path, state_map, states, lambda: run(self.model, arguments))
 
 
 def examine(folder: Path, whole: Any, part: Part, reader: Reader, missing: Sequence[str] = ()) -> tuple[Seen, Reader]:
@@ -150,6 +158,7 @@ def examine_texts(probe: Probe, reader: TextReader) -> Seen:
         causal=same(pair[:, 0, :CHANGED], pair[:, 1, :CHANGED], TOLERANCE / 100),
         pads=same(short[:, 0], mixed[:, 2, : LENGTHS[2]]),
         parameters=parameters(probe.model),
+        exits=probe.exits(arguments_of(reader, rows), state_map, mixed),
     )
 
 
@@ -164,12 +173,14 @@ def examine_images(probe: Probe, reader: ImageReader) -> Seen:
         )
     pair = {"pixel_values": torch.cat([first["pixel_values"], second["pixel_values"]])}
     _check_rows(probe, alone, probe.states(pair), lambda: probe.states(first))
+    state_map, states = probe.trace(pair)
     return Seen(
-        probe.trace(pair)[0],
+        state_map,
         alone.shape[-1],
         class_token=same(alone[0, 0, 0], other[0, 0, 0], 0),
         places=alone.shape[2],
         parameters=parameters(probe.model),
+        exits=probe.exits(pair, state_map, states),
     )
 
 

@@ -52,6 +52,7 @@ class PooledStates:
     state_map:   what made each layer
     fingerprint: of the model
     baseline:    the published embedding; with it what a strategy's `+head` applies
+    layers:      those of the model's hidden states that are here, in the order of the values; None is all of them
     """
 
     ids: list[str]
@@ -59,6 +60,7 @@ class PooledStates:
     state_map: StateMap
     fingerprint: str
     baseline: Baseline = MEAN
+    layers: tuple[int, ...] | None = None
 
     def embed(self, strategy: AnyStrategy, whitening: Whitenings | None = None) -> Embeddings:
         """The embedding that the strategy makes of each item. whitening: for one that whitens."""
@@ -66,7 +68,7 @@ class PooledStates:
             return self._joined(strategy, whitening or Whitenings({}))
         self._check_makes(strategy)
         resolved = strategy.resolve(len(self.state_map))
-        parts = [self.values[pool][list(resolved.layers)] for pool in resolved.pools]  # each [chosen, item, d_model]
+        parts = [self.values[pool][self._places(resolved)] for pool in resolved.pools]  # each [chosen, item, d_model]
         states = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
         fitted = (whitening or Whitenings({})).only(resolved.whitened)
         vectors = _combined(states, resolved, fitted, self.baseline.head)
@@ -85,6 +87,10 @@ class PooledStates:
             )
         if strategy.head and not self.baseline.head.steps:
             raise LabError(f"strategy {strategy}: this model has no modules after pooling. Leave +head out.")
+
+    def _places(self, resolved: Strategy) -> list[int]:
+        """Where the strategy's layers are among the values."""
+        return list(resolved.layers) if self.layers is None else [self.layers.index(layer) for layer in resolved.layers]
 
     def _joined(self, strategy: Joined, whitening: Whitenings) -> Embeddings:
         resolved = strategy.resolve(len(self.state_map))

@@ -23,15 +23,19 @@ def hidden_states(model: Any, arguments: Mapping[str, Any], output: str) -> tupl
     arguments: those that the model does not know are left away
     output:    the field that holds the hidden states
     """
+    found = run(model, arguments, output_hidden_states=True).get(output)
+    if not found:
+        raise LabError(f"{type(model).__name__} puts out no hidden states. Choose another model or part.")
+    return tuple(found)
+
+
+def run(model: Any, arguments: Mapping[str, Any], **options: bool) -> Any:
+    """What the model puts out for a batch. Arguments that it does not know are left away."""
     names = accepted(model)
     known = {name: value for name, value in arguments.items() if name in names or "kwargs" in names}
     if "use_cache" in names:
         known["use_cache"] = False  # memory for generation
-    out = model(**known, output_hidden_states=True)
-    found = out.get(output)
-    if not found:
-        raise LabError(f"{type(model).__name__} puts out no hidden states. Choose another model or part.")
-    return tuple(found)
+    return model(**known, **options)
 
 
 def stacked(states: tuple[Tensor, ...]) -> Tensor:

@@ -89,9 +89,10 @@ class Work:
 
     def _made(self, encoder: Encoder, shard: Shard) -> PooledStates | Embeddings:
         reader = with_stored(encoder.reader, _images(shard.inputs))
-        pools = self.wanted if isinstance(self.wanted, tuple) else self.wanted.pools
-        states = replace(encoder, reader=reader).pool(shard.ids, shard.inputs, pools, self.side)
-        return states if isinstance(self.wanted, tuple) else states.embed(self.wanted, self.whitening)
+        encoder = replace(encoder, reader=reader)
+        if isinstance(self.wanted, tuple):
+            return encoder.pool(shard.ids, shard.inputs, self.wanted, self.side)
+        return encoder.encode(shard.inputs, self.wanted, shard.ids, self.side, self.whitening)
 
     def _name(self, encoder: Encoder, ids: Sequence[str], inputs: Sequence[Input]) -> str:
         """A hash of all that the shard's content depends on, but for how the processor rounds."""

@@ -77,7 +77,7 @@ def _watched(model: nn.Module) -> Iterator[Mapping[bytes, list[str]]]:
 
     def keep(path: str) -> Any:
         def hook(module: nn.Module, arguments: Any, out: Any) -> None:
-            for tensor in _tensors(out):
+            for tensor in tensors(out):
                 made.setdefault(_mark(tensor), []).append(path)
 
         return hook
@@ -97,7 +97,7 @@ def _watched_inputs(model: nn.Module, found: dict[bytes, str]) -> Iterator[None]
 
     def enter(path: str) -> Any:
         def hook(module: nn.Module, arguments: Any, named: Mapping[str, Any]) -> None:
-            for mark in map(_mark, _tensors([*arguments, *named.values()])):
+            for mark in map(_mark, tensors([*arguments, *named.values()])):
                 if mark in found and mark not in seen:
                     found[mark] = callers[-1]
                     seen.add(mark)
@@ -117,7 +117,7 @@ def _watched_inputs(model: nn.Module, found: dict[bytes, str]) -> Iterator[None]
             handle.remove()
 
 
-def _tensors(out: Any) -> Iterator[Tensor]:
+def tensors(out: Any) -> Iterator[Tensor]:
     """What of a module's inputs or outputs may be a state. What gathers the states of others has made none of them."""
     values = out if isinstance(out, list | tuple) else [out]
     yield from (v for v in values if isinstance(v, Tensor) and v.ndim == NDIM and v.is_floating_point())
