@@ -13,25 +13,34 @@ def resolve(above, near, found, queries, passages, exact, ties):  # type: ignore
     exact, ties: [pair, strategy], the judged passage's score and the difference that counts as none
     """
     for query in numba.prange(len(found)):
+        members = np.empty(len(queries), dtype=np.bool_)
         for n in range(found[query]):
             strategy, pair, passage = near[query, n]
-            score = _score(queries[:, query], passages[:, passage], strategy & 1, strategy >> 1)
+            for layer in range(len(members)):
+                members[layer] = strategy >> 1 + layer & 1
+            score = exact_score(queries[:, query], passages[:, passage], strategy & 1, members)
             if score >= exact[pair, strategy] - ties[pair, strategy]:
                 above[pair, strategy] += 1
 
 
 @numba.njit(cache=True, fastmath={"reassoc", "contract"})
-def _score(query, passage, combine, subset):  # type: ignore[no-untyped-def]
-    """Layer by layer, so that the dimensions become vector instructions; 0 where the passage has no length."""
+def exact_score(query, passage, combine, members):  # type: ignore[no-untyped-def]
+    """Layer by layer, so that the dimensions become vector instructions; 0 where the passage has no length.
+
+    members: whether each layer is in the set; combine: 0 sums them, 1 concatenates them
+    """
     n_layers, width = query.shape
     product = square = 0.0
     q_sum, p_sum = np.zeros(width), np.zeros(width)
+    last = -1
     for layer in range(n_layers):
-        if subset >> layer & 1:
+        last = layer if members[layer] else last
+    for layer in range(n_layers):
+        if members[layer]:
             for d in range(width):
                 q_sum[d] += query[layer, d]
                 p_sum[d] += passage[layer, d]
-            if combine == 1 or subset >> layer == 1:  # concat multiplies after each layer, sum after the last
+            if combine == 1 or layer == last:  # concat multiplies after each layer, sum after the last
                 for d in range(width):
                     product += q_sum[d] * p_sum[d]
                     square += p_sum[d] * p_sum[d]

@@ -118,10 +118,10 @@ class _Searched:
     def of(cls, states: Passages) -> "_Searched":
         means = states.mean(1, dtype=np.float64)
         centred = (states - means[:, None]).astype(np.float32)
-        gram = _gram(states)
-        squares = subset_sums(gram.mean(2, keepdims=True)).T.ravel()
+        lengths = gram(states)
+        squares = subset_sums(lengths.mean(2, keepdims=True)).T.ravel()
         typical = np.sqrt(np.where(squares > 0, squares, 1.0))
-        excess = excess_lengths(gram, typical)
+        excess = excess_lengths(lengths, typical)
         largest = np.maximum(excess.max((0, 2)), -excess.min((0, 2))).astype(np.float64)
         spread = np.linalg.norm(centred, axis=2).max(1).astype(np.float64)
         constant = _within(np.ptp(states, axis=1).max(-1) == 0)
@@ -169,8 +169,8 @@ def _above(queries: Queries, searched: _Searched, pairs: Pairs) -> Above:
 def _judged(queries: Queries, passages: Passages, pairs: Pairs) -> tuple[Exact, Exact]:
     """The exact scores of the judged pairs, and the lengths of their queries, in float64."""
     answers = passages[:, pairs.passage]
-    products = _gram(queries[:, pairs.query], answers)
-    return judged_scores(products, _gram(answers), np.take(_gram(queries), pairs.query, axis=2))
+    products = gram(queries[:, pairs.query], answers)
+    return judged_scores(products, gram(answers), np.take(gram(queries), pairs.query, axis=2))
 
 
 def _limits(
@@ -193,7 +193,7 @@ def _within(layers: Bool[np.ndarray, " layer"]) -> Int64[np.ndarray, " allowed"]
     return subsets[subsets & ~allowed == 0]
 
 
-def _gram(left: States, right: States | None = None) -> Grams:
+def gram(left: States, right: States | None = None) -> Grams:
     """The inner products of each item's states with one another, or of two rows of items, in float64."""
     right = left if right is None else right
     products = np.empty((left.shape[1], len(left), len(right)))

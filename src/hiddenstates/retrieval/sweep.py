@@ -1,16 +1,15 @@
 """Every strategy scored from the same pooled states: all sets of layers, summed and concatenated, every pooling.
 
-States may be put through a layer norm and be whitened, each by itself, before they are combined: then they are other
-states, and the same algebra holds.
 Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of the judged pairs. One row per strategy.
+Where a model has so many states that all sets are too many, deep/ searches among them; what it finds is scored here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float32, Float64, Int32
+from jaxtyping import Float, Float32, Float64, Int32, Int64
 from scipy.stats import rankdata
 from tqdm import tqdm
 
@@ -18,11 +17,18 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, AnySystem
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import PooledStates, layer_normed
+from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Spectrum, Whitening, Whitenings, varies
-from hiddenstates.retrieval.gram import COMBINES, Pairs, Passages, Queries, subset_cosines, subset_ranks
+from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.retrieval.deep.listed import Named
+from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
+from hiddenstates.retrieval.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.measures import from_ranks, shares
+from hiddenstates.retrieval.space import Space, spaces
+from hiddenstates.retrieval.validation import equally
+
+MOST = 20_000
+"""Strategies of a space; of one with more, not all are scored. 13 states have 16,369."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,16 @@ class Sweep:
     means:      one row per strategy, columns (set, measure)
     values:     by measure, for every strategy and query; of a correlation, the share that the query's pairs have in it
     constant:   strategies whose vector is the same for every passage: they rank nothing and are never chosen
+    possible:   how many strategies the spaces have that were swept
+    looked_at:  how many of these were looked at; fewer where a space was searched
     """
 
     strategies: list[AnySystem]
     means: pd.DataFrame
     values: dict[str, Float32[np.ndarray, "strategy query"]]
     constant: list[AnyStrategy]
+    possible: int = 0
+    looked_at: int = 0
 
     def row(self, strategy: AnySystem) -> int:
         return self.strategies.index(strategy)
@@ -52,29 +62,70 @@ def sweep(
     layer_norms: Sequence[bool] = (False,),
     shrinkages: Sequence[float] = (),
     training: Sequence[str] = (),
+    most: int = MOST,
+    measure: str | None = None,
+    sets: Sequence[str] | None = None,
 ) -> Sweep:
     """Score every strategy on the task's queries, and the default, should no set of layers under one pooling be it.
+
+    A space of more than `most` strategies is searched instead; what is found is scored just as exactly.
 
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
     shrinkages:  besides without, whiten each state before combining, with each of these; states that do not vary
                  over the training passages are left out of it
     training:    ids of the passages that whitenings are fitted on (`training_passages`); none: nothing is whitened
+    most:        strategies of one pooling, prepared in one way; a search looks at about as many
+    measure:     guides a search of retrieval; None is the first of the measures
+    sets:        the query sets that guide it, each weighing the same; None is all
     """
+    guided_by = measure or [*measures, ""][0]
+    asked = _asked(states, task)
+    every = [
+        space
+        for layer_norm in layer_norms
+        for pool in asked.queries.values
+        for space in spaces(pool, layer_norm, shrinkages, states.passages, training)
+    ]
+    parts = []
+    for space in tqdm(every, desc="sweep", leave=False):
+        if space.size <= most:
+            parts.append(_whole(space, asked, task, measures))
+        else:
+            parts.append(_searched(space, asked, task, measures, most, guided_by, sets or task.sets))
+    baseline: dict[AnyStrategy, None] = {states.default: None} if asked.queries.has_pooled(states.default) else {}
+    return extended(_joined(parts), baseline, states, task, measures)
+
+
+def sweep_again(
+    swept: Sweep, states: TaskStates, task: Task, measures: Sequence[str], training: Sequence[str] = ()
+) -> Sweep:
+    """The same strategies on other queries: none is searched for, so that what was found on dev is what test is asked.
+
+    training: as it was
+    """
+    asked = _asked(states, task)
+    left = [strategy for strategy in swept.strategies if isinstance(strategy, Strategy)]
+    kinds = dict.fromkeys((one.layer_norm, one.pool) for one in left if one.pool in asked.queries.values)
+    shrinkages = sorted({one.each for one in left if one.each is not None})
+    parts = []
+    for layer_norm, pool in tqdm(kinds, desc="sweep", leave=False):
+        for space in spaces(pool, layer_norm, shrinkages, states.passages, training):
+            some = [one for one in left if space.holds(one)]
+            if len(some) == space.size:
+                parts.append(_whole(space, asked, task, measures))
+            elif some:
+                parts.append(_named(space, space.named(some), _scorer(space, asked, task), asked, task, measures))
+    baseline: dict[AnyStrategy, None] = {states.default: None} if states.default in left else {}
+    return extended(_joined(parts), baseline, states, task, measures)
+
+
+def _asked(states: TaskStates, task: Task) -> TaskStates:
+    """The states of the passages, and of the task's queries in their order. LabError for what nothing is ranked by."""
     check_order(states, task)
     queries = states.queries.select(task.queries["id"][:])
     _finite(queries)
     _finite(states.passages)
-    fitted_on = states.passages.select(training)
-    spaces = [
-        space
-        for layer_norm in layer_norms
-        for pool in queries.values
-        for space in _spaces(pool, layer_norm, shrinkages if training else (), fitted_on)
-    ]
-    asked = TaskStates(states.passages, queries)
-    parts = [_part(space, asked, task, measures) for space in tqdm(spaces, desc="sweep", leave=False)]
-    baseline: dict[AnyStrategy, None] = {states.default: None} if queries.has_pooled(states.default) else {}
-    return extended(_joined(parts), baseline, states, task, measures)
+    return TaskStates(states.passages, queries)
 
 
 def check_order(states: TaskStates, task: Task) -> None:
@@ -127,56 +178,64 @@ def _single(
     return _scored(queries[None], passages[None], task, measures, [strategy], where, constant)
 
 
-def _part(space: "_Space", states: TaskStates, task: Task, measures: Sequence[str]) -> Sweep:
-    """The sweep of one space. states: of the task's queries, in their order."""
+def _whole(space: Space, states: TaskStates, task: Task, measures: Sequence[str]) -> Sweep:
+    """The sweep of all strategies of a space. states: of the task's queries, in their order."""
     queries, passages = space.of(states.queries), space.of(states.passages)
     named = list(space.strategies())
-    strategies: list[AnyStrategy] = [strategy for strategy, _, _ in named]
+    strategies = [strategy for strategy, _, _ in named]
     where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
-    still = {space.layers[i] for i, spread in enumerate(np.ptp(passages, axis=1).max(-1)) if spread == 0}
-    constant: list[AnyStrategy] = [s for s in strategies if still.issuperset(s.layers)]
-    return _scored(queries, passages, task, measures, strategies, where, constant)
+    constant = _constant(strategies, space, passages)
+    scored = _scored(queries, passages, task, measures, strategies, where, constant)
+    return replace(scored, possible=space.size, looked_at=space.size)
 
 
-@dataclass(frozen=True)
-class _Space:
-    """All sets of these layers, prepared in one way.
-
-    template: one of its strategies, of a single state
-    steps:    of each layer, what whitens it; empty where nothing is whitened
-    """
-
-    layers: list[int]
-    template: Strategy
-    steps: list[Whitening]
-
-    def of(self, states: PooledStates) -> Queries | Passages:
-        """The states as they are combined."""
-        values = states.values[self.template.pool][self.layers]
-        if self.template.layer_norm:
-            values = layer_normed(values)
-        if not self.steps:
-            return values
-        return np.stack([step.apply(vectors) for step, vectors in zip(self.steps, values, strict=True)])
-
-    def strategies(self) -> Iterator[tuple[Strategy, int, int]]:
-        """Each strategy once, with its place in the ranks; sum and mean over layers have the same cosine."""
-        for subset in range(1, 1 << len(self.layers)):
-            layers = tuple(layer for i, layer in enumerate(self.layers) if subset >> i & 1)
-            for combine, name in enumerate(COMBINES if len(layers) > 1 else ["single"]):
-                yield replace(self.template, layers=layers, combine=name), combine, subset
+def _searched(
+    space: Space, states: TaskStates, task: Task, measures: Sequence[str], most: int, measure: str, sets: Sequence[str]
+) -> Sweep:
+    """The sweep of what a search finds in a space, guided by the measure on these sets, each weighing the same."""
+    scorer, pairs = _scorer(space, states, task), judged_pairs(task)
+    weights = equally(task, sets, np.ones(len(task.queries), dtype=bool))
+    if isinstance(scorer, Similar):
+        guide = scorer.guide(pairs.grade, _set_of(task)[pairs.query], weights[pairs.query])
+    else:
+        guide = scorer.guide(measure, weights)
+    found = search(len(space.layers), guide, most)
+    swept = _named(space, found.named, scorer, states, task, measures)
+    return replace(swept, possible=space.size, looked_at=found.looked_at)
 
 
-def _spaces(pool: str, layer_norm: bool, shrinkages: Sequence[float], training: PooledStates) -> Iterator[_Space]:
-    """Without whitening, then with it, in the order of the shrinkages."""
-    template = Strategy((0,), "single", pool, layer_norm=layer_norm)
-    plain = _Space(list(range(len(training.state_map))), template, [])
-    yield plain
-    known = dict(enumerate(plain.of(training))) if shrinkages else {}
-    spectra = {layer: Spectrum.of(vectors) for layer, vectors in known.items() if varies(vectors)}
-    for shrinkage in shrinkages if spectra else ():
-        steps = [spectrum.whitening(shrinkage) for spectrum in spectra.values()]
-        yield _Space(list(spectra), replace(template, each=shrinkage), steps)
+def _scorer(space: Space, states: TaskStates, task: Task) -> Ranked | Similar:
+    """What scores strategies of a space that are named one by one."""
+    kind = Similar if task.measure == "similarity" else Ranked
+    return kind.of(space.of(states.queries), space.of(states.passages), judged_pairs(task))
+
+
+def _named(
+    space: Space,
+    named: Sequence[Named],
+    scorer: Ranked | Similar,
+    states: TaskStates,
+    task: Task,
+    measures: Sequence[str],
+) -> Sweep:
+    """The sweep of these strategies of a space."""
+    strategies = [space.strategy(one) for one in named]
+    constant = _constant(strategies, space, space.of(states.passages))
+    if isinstance(scorer, Similar):
+        return from_cosines(scorer.cosines(named), task, strategies, constant)
+    return by_rank(scorer.ranks(named), scorer.pairs, task, measures, strategies, constant)
+
+
+def _constant(strategies: Sequence[Strategy], space: Space, passages: Passages) -> list[AnyStrategy]:
+    """Those whose vector is the same for every passage."""
+    still = {layer for layer, values in zip(space.layers, passages, strict=True) if not np.ptp(values, axis=0).any()}
+    return [strategy for strategy in strategies if still.issuperset(strategy.layers)]
+
+
+def _set_of(task: Task) -> Int64[np.ndarray, " query"]:
+    """The number of each query's set."""
+    numbers: Int64[np.ndarray, " query"] = np.unique(task.queries["set"][:], return_inverse=True)[1]
+    return numbers
 
 
 def _scored(
@@ -286,7 +345,8 @@ def _joined(parts: Sequence[Sweep]) -> Sweep:
     whole = _stacked(parts)
     order = sorted(range(len(whole.strategies)), key=lambda i: _simplicity(whole.strategies[i]))
     values = {m: rows[order] for m, rows in whole.values.items()}
-    return Sweep([whole.strategies[i] for i in order], whole.means.iloc[order], values, whole.constant)
+    strategies = [whole.strategies[i] for i in order]
+    return replace(whole, strategies=strategies, means=whole.means.iloc[order], values=values)
 
 
 def _simplicity(strategy: AnySystem) -> tuple[int, int, str]:
@@ -298,4 +358,5 @@ def _stacked(parts: Sequence[Sweep]) -> Sweep:
     strategies = [strategy for part in parts for strategy in part.strategies]
     values = {m: np.concatenate([part.values[m] for part in parts]) for m in parts[0].values}
     means = pd.concat([part.means for part in parts])
-    return Sweep(list(strategies), means, values, [s for part in parts for s in part.constant])
+    possible, looked_at = (sum(getattr(part, name) for part in parts) for name in ("possible", "looked_at"))
+    return Sweep(list(strategies), means, values, [s for part in parts for s in part.constant], possible, looked_at)

@@ -1,0 +1,126 @@
+"""The rank of every judged passage among all passages, under sets of hidden states that are named one by one.
+
+As exact as gram.py and by the same means: float32 products of centred passages, and float64 where those cannot tell.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32
+
+from hiddenstates.retrieval.deep.counting import count_named
+from hiddenstates.retrieval.deep.near import Packed
+from hiddenstates.retrieval.exact import TIE, count_judged
+from hiddenstates.retrieval.gram import Pairs, Passages, Queries
+
+UNIT = 2.0**-24  # float32's rounding
+BLOCK_BYTES = 5e8  # of inner products held at a time
+
+SUM, CONCAT = 0, 1
+Named = tuple[int, Bool[np.ndarray, " layer"]]
+"""How states are combined, and which."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Passages made ready.
+
+    centred: without their layer's mean; means: those means
+    norms:   `packed_gram` of the passages as they are
+    """
+
+    states: Passages
+    centred: Passages
+    means: Float64[np.ndarray, "layer d_model"]
+    norms: Packed
+
+    @classmethod
+    def of(cls, states: Passages, means: Float64[np.ndarray, "layer d_model"], norms: Packed) -> "Searched":
+        centred = np.empty(states.shape, dtype=np.float32)
+        for layer, mean in enumerate(means):
+            np.subtract(states[layer], mean, out=centred[layer], casting="same_kind")
+        return cls(states, centred, means, norms)
+
+    def lengths(self, named: Named) -> Float64[np.ndarray, " passage"]:
+        """Of each passage's vector; 1 of a zero vector, whose score is 0."""
+        squares = self.norms @ _pattern(named)
+        return np.sqrt(np.where(squares > 0, squares, 1.0))
+
+
+def listed_ranks(
+    queries: Queries, searched: Searched, pairs: Pairs, named: Sequence[Named]
+) -> Int32[np.ndarray, "strategy pair"]:
+    """The rank of each pair's passage among all passages under each. 1 is best; ties as in `gram.subset_ranks`."""
+    offsets = np.searchsorted(pairs.query, np.arange(queries.shape[1] + 1))
+    ranks = np.empty((len(named), len(pairs.query)), dtype=np.int32)
+    constant = np.ptp(searched.states, axis=1).max(-1) == 0
+    for row, products in _products(queries, searched, named):
+        if constant[named[row][1]].all():
+            ranks[row] = pairs.searched(searched.states.shape[1])
+            continue
+        above, exact, ties = _above(queries, searched, pairs, named[row], products, offsets)
+        count_judged(above, exact, ties, pairs.query, pairs.grade, offsets)
+        ranks[row] = 1 + above[:, 0]
+    return ranks
+
+
+def _products(
+    queries: Queries, searched: Searched, named: Sequence[Named]
+) -> Iterator[tuple[int, Float32[np.ndarray, "query passage"]]]:
+    """Of each strategy the products of all queries with all centred passages: the sums, then the concatenations."""
+    for row, (combine, chosen) in enumerate(named):
+        if combine == SUM:
+            yield row, queries[chosen].sum(0) @ searched.centred[chosen].sum(0).T
+    side = [(row, chosen) for row, (combine, chosen) in enumerate(named) if combine == CONCAT]
+    n_queries, n_passages = queries.shape[1], searched.states.shape[1]
+    most = max(1, int(BLOCK_BYTES / (n_queries * n_passages * 4)))
+    for first in range(0, len(side), most):
+        some = side[first : first + most]
+        totals = {row: np.zeros((n_queries, n_passages), dtype=np.float32) for row, _ in some}
+        for layer in np.flatnonzero(np.any([chosen for _, chosen in some], axis=0)):
+            product = queries[layer] @ searched.centred[layer].T
+            for row, chosen in some:
+                if chosen[layer]:
+                    totals[row] += product
+        yield from totals.items()
+
+
+def _above(
+    queries: Queries,
+    searched: Searched,
+    pairs: Pairs,
+    named: Named,
+    products: Float32[np.ndarray, "query passage"],
+    offsets: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many are above each judged passage, judged ones left out; its exact score; what counts as a tie."""
+    combine, chosen = named
+    lengths = searched.lengths(named)
+    typical = float(lengths.mean())
+    excess = (lengths - typical).astype(np.float32)
+    wide = queries[chosen].astype(np.float64)
+    asked = wide.sum(0)[None] if combine == SUM else wide
+    mean = searched.means[chosen].sum(0)[None] if combine == SUM else searched.means[chosen]
+    shift = np.einsum("lqd,ld->q", asked, mean)
+    own = np.sqrt(np.square(asked).sum((0, 2)))
+    spread = np.linalg.norm(searched.centred[chosen], axis=2).max(1).astype(np.float64)
+    sizes = np.linalg.norm(wide, axis=2)
+    bound = sizes.sum(0) * spread.sum() if combine == SUM else spread @ sizes
+    rounding = (16 + chosen.sum()) * UNIT * bound
+    exact = np.empty((len(pairs.query), 1))
+    above = np.zeros((len(pairs.query), 1), dtype=np.int32)
+    count_named(
+        products, excess, float(np.abs(excess).max()), typical, shift, rounding, queries, searched.states,
+        combine, chosen, pairs.passage, offsets, own * TIE, exact, above,
+    )  # fmt: skip
+    return above, exact, (own * TIE)[pairs.query, None]
+
+
+def _pattern(named: Named) -> Float64[np.ndarray, " product"]:
+    """How often each product of two states counts in a strategy's squared length."""
+    combine, chosen = named
+    lower = np.tril_indices(len(chosen))
+    both = np.outer(chosen, chosen)[lower].astype(float)
+    same = lower[0] == lower[1]
+    return np.where(same, both, 2 * both if combine == SUM else 0.0)
