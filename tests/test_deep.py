@@ -67,19 +67,19 @@ def test_more_states_than_bits_of_a_number() -> None:
 
 
 def near(queries: np.ndarray, passages: np.ndarray, pairs: Pairs) -> Near:
-    return Near.of(queries, passages, pairs, packed_gram(passages), passages.mean(1, dtype=np.float64))
+    return Near.of(queries, passages, pairs, packed_gram(passages))
 
 
 def ranks_of(found: Near, sets: np.ndarray, summed: bool, toggle: bool) -> np.ndarray:
     return toggled_ranks(
-        found.products, found.constants, found.norms, found.passages, found.offsets, found.judged, found.starts,
+        found.products, found.norms, found.passages, found.offsets, found.judged, found.starts,
         sets, summed, toggle,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("combine", [SUM, CONCAT])
 def test_where_all_passages_are_near_a_toggle_ranks_them_all(combine: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near_module, "NEAREST", PASSAGES)
+    monkeypatch.setattr(near_module, "FEWEST", PASSAGES)
     queries, passages, pairs = space()
     walked = subset_ranks(queries, passages, pairs)[combine][:, np.isfinite(pairs.grade)]
     sets = members(range(1, 1 << LAYERS), LAYERS)
@@ -101,7 +101,7 @@ def test_what_is_near_holds_what_is_judged_and_never_what_is_not_searched() -> N
         searched = np.isfinite(pairs.grade[mine])
         assert set(pairs.passage[mine][searched]) <= set(rows)
         assert not set(pairs.passage[mine][~searched]) & set(rows)
-        assert len(set(rows)) == len(rows) >= near_module.NEAREST - 1
+        assert len(set(rows)) == len(rows) >= near_module.NEAR // (LAYERS + 1) - 1
     judged = found.passages[found.offsets[found.pairs.query] + found.judged]
     assert_array_equal(judged, found.pairs.passage)
 

@@ -3,20 +3,40 @@
 import ctypes
 import fcntl
 import hashlib
+import json
+import mmap
 import os
 import shutil
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
-from safetensors.numpy import save_file
+from safetensors import safe_open
 
 from hiddenstates.core.errors import LabError
 
+PAGE_OUT = 21  # linux/mman.h: MADV_PAGEOUT, since Linux 5.4
 AT_WORKING_FOLDER, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+DTYPES = {
+    "uint64": "U64",
+    "int64": "I64",
+    "float64": "F64",
+    "float32": "F32",
+    "uint32": "U32",
+    "int32": "I32",
+    "float16": "F16",
+    "uint16": "U16",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+"""numpy's names and safetensors' own, in the order in which it writes them."""
 
 Form = TypeVar("Form", bound=BaseModel)
 Key = TypeVar("Key", bound=Hashable)
@@ -121,11 +141,61 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def write_tensors(tensors: Mapping[str, np.ndarray], path: Path, about: str | None = None) -> None:
-    """A safetensors file, `about` in its header.
+    """A safetensors file, `about` in its header: the bytes of safetensors' own `save_file`, written one row at a time.
 
-    Every array is laid out row by row first: safetensors writes an array's bytes as they lie in memory, and one that a
-    selection or a transposition left in another order would come back with its numbers in other places.
+    That holds every tensor in memory twice, and the states of a deep model leave no room for it. Each row is laid out
+    as it is written: one that a selection or a transposition left in another order comes back as it was.
     """
     # one key: the header keeps no order between several, and the file must come out the same twice
-    metadata = None if about is None else {"about": about}
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata=metadata)
+    header: dict[str, object] = {} if about is None else {"__metadata__": {"about": about}}
+    kinds = list(DTYPES)
+    order = sorted(tensors, key=lambda name: (kinds.index(tensors[name].dtype.name), name))
+    end = 0
+    for name in order:
+        tensor, start = tensors[name], end
+        end += tensor.nbytes
+        header[name] = {"dtype": DTYPES[tensor.dtype.name], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    said = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    said += b" " * (-len(said) % 8)
+    with path.open("wb") as file:
+        file.write(len(said).to_bytes(8, "little") + said)
+        for name in order:
+            for row in tensors[name] if tensors[name].ndim else [tensors[name]]:
+                file.write(np.ascontiguousarray(row).data)
+
+
+def mapped_tensors(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, each read from disk when it is looked at; what is changed stays in memory.
+
+    OSError, SafetensorError or ValueError where the file is no whole one.
+    """
+    with safe_open(path, framework="numpy"):  # checks that header and length fit
+        pass
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {name: _mapped(path, 8 + length, **about) for name, about in header.items()}
+
+
+def _mapped(path: Path, first: int, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
+    kind = np.dtype({name: kind for kind, name in DTYPES.items()}[dtype])
+    if not all(shape):
+        return np.empty(shape, kind)
+    return np.asarray(np.memmap(path, kind, "c", first + data_offsets[0], tuple(shape)))
+
+
+def let_go(array: np.ndarray) -> None:
+    """Tells the system that what was read of a file on disk is not needed for now; nothing else changes."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        with suppress(OSError, ValueError):
+            base.madvise(PAGE_OUT)
+
+
+def on_disk(shape: tuple[int, ...], folder: Path) -> np.ndarray:
+    """Zeros of float32 in a file without a name, which goes away with the array: the system may free its pages."""
+    with TemporaryFile(dir=folder) as file:
+        return np.asarray(np.memmap(file, np.float32, "w+", 0, shape))

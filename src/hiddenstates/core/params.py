@@ -222,6 +222,7 @@ class Strategies(Section):
     learn_weights: bool = True  # of the layers, on dev
     shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = [0.5]  # each state also whitened so, before combining
     join: bool = True  # the default joined with the leading others, too
+    most: int = Field(20_000, ge=100)  # strategies of one pooling that are all tried; of more, some are searched for
     margin: float = Field(0.01, ge=0, lt=1)  # of the measure: a smaller difference does not matter
     depth: int = Field(100, ge=10)  # passages that a search returns
     seed: Seed = 0

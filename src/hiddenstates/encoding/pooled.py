@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import read_as, write_tensors
+from hiddenstates.core.files import mapped_tensors, read_as, write_tensors
 from hiddenstates.core.joined import AnyStrategy, Joined, terms
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.baseline import MEAN, PREFIX, Baseline, BaselineAbout
@@ -128,15 +128,16 @@ class PooledStates:
 
     @classmethod
     def load(cls, path: Path) -> "PooledStates":
-        """What `save` wrote."""
+        """What `save` wrote. The states are read from the file when they are looked at."""
         try:
             with safe_open(path, framework="numpy") as file:
                 about = read_as(_About, (file.metadata() or {}).get("about", ""))
-                values = {name: file.get_tensor(name) for name in about.poolings}
+                tensors = mapped_tensors(path)
+                values = {name: tensors[name] for name in about.poolings}
                 head = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
             _check_fit(about, values)
             baseline = Baseline.of(about.baseline, head)
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError) as error:
             raise LabError(
                 f"{path}: no pooled states can be read from it ({error}). Run the stage `states` again."
             ) from error

@@ -11,6 +11,7 @@ import numpy as np
 
 from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import on_disk
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.stage import Stage
 from hiddenstates.encoding.encoder import Encoder
@@ -55,10 +56,10 @@ def pool_corpus(
     size: int = SHARD,
     side: Side = "passage",
 ) -> PooledStates:
-    """Every hidden state of every passage under each pooling, in memory as a whole; the folder keeps the shards."""
+    """Every hidden state of every passage under each pooling, read from disk when looked at. folder: of the shards"""
     encoder.check_poolings(poolings)  # refused before any work
     paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size, side=side))
-    return _merged([PooledStates.load(path) for path in paths])
+    return _merged([PooledStates.load(path) for path in paths], folder)
 
 
 def encode_sharded(
@@ -110,13 +111,21 @@ def progress_folder(stage: Stage) -> Path:
     return stage.inputs / ".progress" / stage.name
 
 
-def _merged(parts: list[PooledStates]) -> PooledStates:
+def _merged(parts: list[PooledStates], folder: Path) -> PooledStates:
+    """The shards as one, on disk."""
     if len(parts) == 1:
         return parts[0]
     ids = [id for part in parts for id in part.ids]
-    # a pooling at a time leaves the parts as it goes into the whole: nothing else is in memory twice
-    values = {pool: np.concatenate([part.values.pop(pool) for part in parts], 1) for pool in list(parts[0].values)}
-    return replace(parts[0], ids=ids, values=values)
+    return replace(parts[0], ids=ids, values={pool: _side_by_side(parts, pool, folder) for pool in parts[0].values})
+
+
+def _side_by_side(parts: list[PooledStates], pool: str, folder: Path) -> np.ndarray:
+    layers, _, width = parts[0].values[pool].shape
+    whole, done = on_disk((layers, sum(len(part.ids) for part in parts), width), folder), 0
+    for part in parts:
+        whole[:, done : done + len(part.ids)] = part.values[pool]
+        done += len(part.ids)
+    return whole
 
 
 @contextmanager

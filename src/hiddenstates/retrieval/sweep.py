@@ -15,13 +15,14 @@ from tqdm import tqdm
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import let_go
 from hiddenstates.core.joined import AnyStrategy, AnySystem
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.deep.listed import Named
-from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
+from hiddenstates.retrieval.deep.spaces import Guide, Ranked, Similar, search
 from hiddenstates.retrieval.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.measures import from_ranks, shares
 from hiddenstates.retrieval.space import Space, spaces
@@ -92,6 +93,7 @@ def sweep(
             parts.append(_whole(space, asked, task, measures))
         else:
             parts.append(_searched(space, asked, task, measures, most, guided_by, sets or task.sets))
+        let_go(asked.passages.values[space.template.pool])
     baseline: dict[AnyStrategy, None] = {states.default: None} if asked.queries.has_pooled(states.default) else {}
     return extended(_joined(parts), baseline, states, task, measures)
 
@@ -139,13 +141,14 @@ def check_order(states: TaskStates, task: Task) -> None:
 
 def _finite(states: PooledStates) -> None:
     for pool, values in states.values.items():
-        bad = np.argwhere(~np.isfinite(values).all(-1))
-        if len(bad):
-            layer, item = bad[0]
-            raise LabError(
-                f"states: layer {layer} under {pool} holds NaN or infinity, first in {states.ids[item]!r}. "
-                "Nothing can be ranked by it: choose another model, or float32."
-            )
+        for layer, rows in enumerate(values):
+            bad = np.flatnonzero(~np.isfinite(rows).all(-1))
+            if len(bad):
+                raise LabError(
+                    f"states: layer {layer} under {pool} holds NaN or infinity, first in {states.ids[bad[0]]!r}. "
+                    "Nothing can be ranked by it: choose another model, or float32."
+                )
+        let_go(values)
 
 
 def extended(
@@ -193,15 +196,18 @@ def _searched(
     space: Space, states: TaskStates, task: Task, measures: Sequence[str], most: int, measure: str, sets: Sequence[str]
 ) -> Sweep:
     """The sweep of what a search finds in a space, guided by the measure on these sets, each weighing the same."""
-    scorer, pairs = _scorer(space, states, task), judged_pairs(task)
-    weights = equally(task, sets, np.ones(len(task.queries), dtype=bool))
-    if isinstance(scorer, Similar):
-        guide = scorer.guide(pairs.grade, _set_of(task)[pairs.query], weights[pairs.query])
-    else:
-        guide = scorer.guide(measure, weights)
-    found = search(len(space.layers), guide, most)
+    scorer = _scorer(space, states, task)
+    found = search(len(space.layers), _guide(scorer, task, measure, sets), most)  # what guides it takes room: let it go
     swept = _named(space, found.named, scorer, states, task, measures)
     return replace(swept, possible=space.size, looked_at=found.looked_at)
+
+
+def _guide(scorer: Ranked | Similar, task: Task, measure: str, sets: Sequence[str]) -> Guide:
+    weights = equally(task, sets, np.ones(len(task.queries), dtype=bool))
+    if isinstance(scorer, Ranked):
+        return scorer.guide(measure, weights)
+    pairs = judged_pairs(task)
+    return scorer.guide(pairs.grade, _set_of(task)[pairs.query], weights[pairs.query])
 
 
 def _scorer(space: Space, states: TaskStates, task: Task) -> Ranked | Similar:

@@ -15,7 +15,7 @@ from hiddenstates.retrieval.exact import TIE, count_judged
 from hiddenstates.retrieval.gram import Pairs, Passages, Queries
 
 UNIT = 2.0**-24  # float32's rounding
-BLOCK_BYTES = 5e8  # of inner products held at a time
+BLOCK_BYTES = 2e8  # of inner products held at a time
 
 SUM, CONCAT = 0, 1
 Named = tuple[int, Bool[np.ndarray, " layer"]]
@@ -27,20 +27,27 @@ class Searched:
     """Passages made ready.
 
     centred: without their layer's mean; means: those means
+    spread:  the largest centred length of each layer
+    still:   layers whose vectors are the same for every passage
     norms:   `packed_gram` of the passages as they are
     """
 
     states: Passages
     centred: Passages
     means: Float64[np.ndarray, "layer d_model"]
+    spread: Float64[np.ndarray, " layer"]
+    still: Bool[np.ndarray, " layer"]
     norms: Packed
 
     @classmethod
-    def of(cls, states: Passages, means: Float64[np.ndarray, "layer d_model"], norms: Packed) -> "Searched":
-        centred = np.empty(states.shape, dtype=np.float32)
+    def of(cls, states: Passages, norms: Packed) -> "Searched":
+        means = np.stack([layer.mean(0, dtype=np.float64) for layer in states])
+        centred, spread = np.empty(states.shape, dtype=np.float32), np.empty(len(states))
         for layer, mean in enumerate(means):
             np.subtract(states[layer], mean, out=centred[layer], casting="same_kind")
-        return cls(states, centred, means, norms)
+            spread[layer] = np.linalg.norm(centred[layer], axis=1).max()
+        still = np.array([not np.ptp(layer, axis=0).any() for layer in states])
+        return cls(states, centred, means, spread, still, norms)
 
     def lengths(self, named: Named) -> Float64[np.ndarray, " passage"]:
         """Of each passage's vector; 1 of a zero vector, whose score is 0."""
@@ -54,9 +61,8 @@ def listed_ranks(
     """The rank of each pair's passage among all passages under each. 1 is best; ties as in `gram.subset_ranks`."""
     offsets = np.searchsorted(pairs.query, np.arange(queries.shape[1] + 1))
     ranks = np.empty((len(named), len(pairs.query)), dtype=np.int32)
-    constant = np.ptp(searched.states, axis=1).max(-1) == 0
     for row, products in _products(queries, searched, named):
-        if constant[named[row][1]].all():
+        if searched.still[named[row][1]].all():
             ranks[row] = pairs.searched(searched.states.shape[1])
             continue
         above, exact, ties = _above(queries, searched, pairs, named[row], products, offsets)
@@ -71,7 +77,7 @@ def _products(
     """Of each strategy the products of all queries with all centred passages: the sums, then the concatenations."""
     for row, (combine, chosen) in enumerate(named):
         if combine == SUM:
-            yield row, queries[chosen].sum(0) @ searched.centred[chosen].sum(0).T
+            yield row, _summed(queries, chosen) @ _summed(searched.centred, chosen).T
     side = [(row, chosen) for row, (combine, chosen) in enumerate(named) if combine == CONCAT]
     n_queries, n_passages = queries.shape[1], searched.states.shape[1]
     most = max(1, int(BLOCK_BYTES / (n_queries * n_passages * 4)))
@@ -84,6 +90,14 @@ def _products(
                 if chosen[layer]:
                     totals[row] += product
         yield from totals.items()
+
+
+def _summed(states: Passages, chosen: Bool[np.ndarray, " layer"]) -> Float32[np.ndarray, "item d_model"]:
+    """One after the other: a selection of a deep model's states would be a copy of most of them."""
+    total = np.zeros(states.shape[1:], dtype=np.float32)
+    for layer in np.flatnonzero(chosen):
+        total += states[layer]
+    return total
 
 
 def _above(
@@ -104,7 +118,7 @@ def _above(
     mean = searched.means[chosen].sum(0)[None] if combine == SUM else searched.means[chosen]
     shift = np.einsum("lqd,ld->q", asked, mean)
     own = np.sqrt(np.square(asked).sum((0, 2)))
-    spread = np.linalg.norm(searched.centred[chosen], axis=2).max(1).astype(np.float64)
+    spread = searched.spread[chosen]
     sizes = np.linalg.norm(wide, axis=2)
     bound = sizes.sum(0) * spread.sum() if combine == SUM else spread @ sizes
     rounding = (16 + chosen.sum()) * UNIT * bound

@@ -57,8 +57,7 @@ class Ranked:
 
     @classmethod
     def of(cls, queries: Queries, passages: Passages, pairs: Pairs) -> "Ranked":
-        means = np.stack([states.mean(0, dtype=np.float64) for states in passages])
-        return cls(queries, Searched.of(passages, means, packed_gram(passages)), pairs)
+        return cls(queries, Searched.of(passages, packed_gram(passages)), pairs)
 
     def ranks(self, named: Sequence[Named]) -> Int32[np.ndarray, "strategy pair"]:
         """Of each judged passage among all, exact."""
@@ -69,7 +68,7 @@ class Ranked:
         chosen = guiding(self.queries.shape[1], len(self.queries), seed)
         pairs = _renumbered(self.pairs, chosen)
         asked = np.ascontiguousarray(self.queries[:, chosen])
-        near = Near.of(asked, self.passages.states, pairs, self.passages.norms, self.passages.means)
+        near = Near.of(asked, self.passages.states, pairs, self.passages.norms)
         n_relevant = np.bincount(near.pairs.query, minlength=len(chosen))
         weigh = weights[chosen] / max(weights[chosen].sum(), 1e-30)
 
@@ -77,7 +76,7 @@ class Ranked:
             parts = []
             for first in range(0, len(sets), PARENTS):
                 ranks = toggled_ranks(
-                    near.products, near.constants, near.norms, near.passages, near.offsets, near.judged, near.starts,
+                    near.products, near.norms, near.passages, near.offsets, near.judged, near.starts,
                     sets[first : first + PARENTS], combine == SUM, toggle,
                 )  # fmt: skip
                 flat = ranks.reshape(-1, ranks.shape[2])

@@ -6,7 +6,7 @@ import numpy as np
 
 @numba.njit(cache=True, parallel=True)
 def toggled_ranks(  # type: ignore[no-untyped-def]
-    products, constants, norms, passages, offsets, judged, starts, parents, summed, toggle
+    products, norms, passages, offsets, judged, starts, parents, summed, toggle
 ):  # fmt: skip
     """The rank of each judged passage among those near its query; ties come first.
 
@@ -24,27 +24,23 @@ def toggled_ranks(  # type: ignore[no-untyped-def]
         n = stop - first
         own = products[first * n_products : stop * n_products].reshape(n_products, n)
         squares = norms[passages[first:stop]].T.copy()
-        product, square, scores = np.empty(n), np.empty(n), np.empty(n)
+        product, square = np.empty(n), np.empty(n)
+        more, longer, scores = np.empty(n), np.empty(n), np.empty(n)
         for parent in range(n_parents):
             members = parents[parent]
             product[:] = 0.0
             square[:] = 0.0
-            constant = 0.0
             for layer in range(n_layers):
                 if members[layer]:
-                    constant += _add(
-                        own, squares, constants[query], members, layer, layer, summed, 1.0, product, square
-                    )
+                    _add(own, squares, members, layer, layer, summed, 1.0, product, square)
             for move in range(moves):
                 layer = move if toggle else n_layers
-                shift = constant
+                more[:] = product
+                longer[:] = square
                 if layer < n_layers:
                     sign = -1.0 if members[layer] else 1.0
-                    more, longer = product.copy(), square.copy()
-                    shift += _add(own, squares, constants[query], members, layer, n_layers, summed, sign, more, longer)
-                    _score(more, longer, shift, scores)
-                else:
-                    _score(product, square, shift, scores)
+                    _add(own, squares, members, layer, n_layers, summed, sign, more, longer)
+                _score(more, longer, scores)
                 for pair in range(starts[query], starts[query + 1]):
                     ranks[parent, move, pair] = _at_least(scores, scores[judged[pair]])
     return ranks
@@ -60,28 +56,25 @@ def _at_least(scores, wanted):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, fastmath={"contract"})
-def _add(own, squares, constants, members, layer, below, summed, sign, product, square):  # type: ignore[no-untyped-def]
-    """One state more, or less, beside the members that are below another one. -> what it adds to the constant"""
-    n, diagonal = len(product), layer * (layer + 3) // 2
-    for k in range(n):
+def _add(own, squares, members, layer, below, summed, sign, product, square):  # type: ignore[no-untyped-def]
+    """One state more, or less, beside those members that come before another one."""
+    diagonal = layer * (layer + 3) // 2
+    for k in range(len(product)):
         product[k] += sign * own[diagonal, k]
         square[k] += sign * squares[diagonal, k]
-    constant = sign * constants[diagonal]
     if not summed:
-        return constant
+        return
     for other in range(below):
         if members[other] and other != layer:
             high, low = max(layer, other), min(layer, other)
             row = high * (high + 1) // 2 + low
-            constant += 2 * sign * constants[row]
-            for k in range(n):
+            for k in range(len(product)):
                 product[k] += 2 * sign * own[row, k]
                 square[k] += 2 * sign * squares[row, k]
-    return constant
 
 
 @numba.njit(cache=True, fastmath={"contract"})
-def _score(product, square, constant, scores):  # type: ignore[no-untyped-def]
+def _score(product, square, scores):  # type: ignore[no-untyped-def]
     """0 of a vector without length: the empty set's are all tied."""
     for k in range(len(product)):
-        scores[k] = (product[k] + constant) / np.sqrt(square[k]) if square[k] > 1e-20 else 0.0
+        scores[k] = product[k] / np.sqrt(square[k]) if square[k] > 1e-20 else 0.0
