@@ -62,7 +62,7 @@ def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
         ax.invert_yaxis()
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    axes[-1, 0].set_xticks(range(n_states))
+    axes[-1, 0].set_xticks(range(0, n_states, -(-n_states // 26)))
     axes[-1, 0].set_xlabel(f"hidden state; numbers: {unit}")
     return figure
 
