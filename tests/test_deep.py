@@ -134,7 +134,7 @@ def test_the_best_set_of_a_sum_is_found() -> None:
     best = max(found, key=found.__getitem__)
     assert_array_equal(members([best], 20)[0], worth > 0)
     assert found[best] == pytest.approx(worth[worth > 0].sum())
-    assert len(best_first(20, toggled, first, 500)) < 500 + 8 * 20
+    assert len(best_first(20, toggled, first, 500)) < 500 + 16 * 20
 
 
 def planted() -> tuple[np.ndarray, np.ndarray, Pairs]:
@@ -152,7 +152,7 @@ def test_the_search_finds_states_that_are_good_together() -> None:
     queries, passages, pairs = planted()
     ranked = Ranked.of(queries, passages, pairs)
     found = search(30, ranked.guide("mrr@10", np.full(60, 1 / 60)), 4000)
-    assert found.looked_at < 4000 + 2 * 30 * 8
+    assert found.looked_at < 4000 + 2 * 30 * 16
     assert found.looked_at > len(found.named) > 60
     several = {tuple(np.flatnonzero(chosen)) for _, chosen in found.named if chosen.sum() > 1}
     assert (4, 17, 28) in several

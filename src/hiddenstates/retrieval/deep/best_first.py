@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64
 WIDTH = 24
 """It ends when so many of the best sets have been tried with every state more and less, and none better was found."""
 
-AT_ONCE = 8  # sets that are tried together
+AT_ONCE = 16  # sets that are tried together
 
 Members = Bool[np.ndarray, "set layer"]
 Toggled = Callable[[Members], Float64[np.ndarray, "set layer_and_itself"]]

@@ -51,7 +51,7 @@ class Searched:
 
     def lengths(self, named: Named) -> Float64[np.ndarray, " passage"]:
         """Of each passage's vector; 1 of a zero vector, whose score is 0."""
-        squares = self.norms @ _pattern(named)
+        squares = _pattern(named) @ self.norms
         return np.sqrt(np.where(squares > 0, squares, 1.0))
 
 

@@ -22,7 +22,7 @@ ROOM = 1e9
 
 BLOCK = 256  # queries whose scores with all passages are in memory at once, or passages whose states are
 
-Packed = Float64[np.ndarray, "passage product"]
+Packed = Float64[np.ndarray, "product passage"]
 """Of each passage a symmetric matrix of states, its lower half: (i, j), i >= j, is product i (i + 1) / 2 + j."""
 
 
@@ -79,18 +79,18 @@ def guiding(n_queries: int, n_layers: int, seed: int) -> Int64[np.ndarray, " que
 
 def packed_gram(states: Passages) -> Packed:
     """The inner products of each item's states with one another, in float64."""
-    found = np.empty((states.shape[1], len(states) * (len(states) + 1) // 2))
+    found = np.empty((len(states) * (len(states) + 1) // 2, states.shape[1]))
     lower = np.tril_indices(len(states))
     for first in range(0, states.shape[1], BLOCK):
         wide = states[:, first : first + BLOCK].astype(np.float64).transpose(1, 0, 2)
-        found[first : first + BLOCK] = (wide @ wide.transpose(0, 2, 1))[:, *lower]
+        found[:, first : first + BLOCK] = (wide @ wide.transpose(0, 2, 1))[:, *lower].T
     return found
 
 
 def _nearest(queries: Queries, passages: Passages, norms: Packed) -> Iterator[Int64[np.ndarray, " near"]]:
     """The rows of the passages that are near each query, one query after the other."""
     layers = np.arange(len(passages))
-    squares = norms[:, layers * (layers + 3) // 2].T
+    squares = norms[layers * (layers + 3) // 2]
     lengths = np.sqrt(np.where(squares > 0, squares, np.inf)).astype(np.float32)
     depth = min(max(NEAR // (len(passages) + 1), FEWEST), passages.shape[1])
     for first in range(0, queries.shape[1], BLOCK):

@@ -22,7 +22,6 @@ from hiddenstates.retrieval.measures import from_ranks
 KEPT = 50
 """Strategies of each way to combine that are scored exactly: those that the search found best, beside single states."""
 
-PARENTS = 8  # sets whose ranks are in memory at once
 CELLS = 2e7  # of tables of strategies and pairs
 
 
@@ -74,10 +73,12 @@ class Ranked:
 
         def scores(combine: int, sets: Members, toggle: bool) -> Float64[np.ndarray, "set move"]:
             parts = []
-            for first in range(0, len(sets), PARENTS):
+            moves = sets.shape[1] + 1 if toggle else 1
+            size = max(1, int(CELLS / (moves * len(near.judged))))
+            for first in range(0, len(sets), size):
                 ranks = toggled_ranks(
                     near.products, near.norms, near.passages, near.offsets, near.judged, near.starts,
-                    sets[first : first + PARENTS], combine == SUM, toggle,
+                    sets[first : first + size], combine == SUM, toggle,
                 )  # fmt: skip
                 flat = ranks.reshape(-1, ranks.shape[2])
                 values = from_ranks(measure, flat, near.pairs.query, near.pairs.grade, n_relevant)

@@ -23,7 +23,10 @@ def toggled_ranks(  # type: ignore[no-untyped-def]
         first, stop = offsets[query], offsets[query + 1]
         n = stop - first
         own = products[first * n_products : stop * n_products].reshape(n_products, n)
-        squares = norms[passages[first:stop]].T.copy()
+        squares = np.empty((n_products, n))
+        for row in range(n_products):
+            for k in range(n):
+                squares[row, k] = norms[row, passages[first + k]]
         product, square = np.empty(n), np.empty(n)
         more, longer, scores = np.empty(n), np.empty(n), np.empty(n)
         for parent in range(n_parents):
