@@ -13,12 +13,13 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro verify test lab report pictures bench models lint lock kinds
+.PHONY: help repro verify test browser lab report pictures bench models lint lock kinds
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
 	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the metrics"
 	@echo "make test    check style and types, run the tests"
+	@echo "make browser run every notebook in JupyterLab, in a real browser"
 	@echo "make kinds   run the pipeline on somebody else's data of every kind, in clones of HEAD"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make report  write the executed notebooks as pages: out/report/index.html"
@@ -49,6 +50,9 @@ test: .venv/.ready
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 	$(BIN)/pytest
+
+browser: .venv/.ready
+	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/test_lab_browser.py
 
 kinds: .venv/.ready
 	$(BIN)/python tests/kinds.py $(KINDS)

@@ -6,7 +6,7 @@
 (b) Time and memory of a sweep with RANDOM states, in a process of its own; --deep: 25 and 49 states of 1,024
     dimensions.
 
-Run: python benchmarks/search_space.py [--deep] [--threads 2] [OUT ENCODER]
+Run: python benchmarks/search_space.py [--deep | --quick] [--threads 2] [OUT ENCODER]
 OUT, ENCODER: a folder such as out/ and a name of states.encoders; without them the states of out/, minilm
 """
 
@@ -126,6 +126,7 @@ def cost(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--deep", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="(b) alone, small: does it still run?")
     parser.add_argument("--threads", default="2")
     parser.add_argument("--make", nargs=5, help=argparse.SUPPRESS)
     parser.add_argument("--cost", help=argparse.SUPPRESS)
@@ -148,7 +149,7 @@ def both(args: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for step in (["--make", folder, *map(str, size)], ["--cost", folder]):
                 subprocess.run([sys.executable, __file__, *step], env=environment, check=True)
-    if args.where or Path("out/states").is_dir():
+    if not args.quick and (args.where or Path("out/states").is_dir()):
         quality(Path(args.where[0] if args.where else "out"), args.where[1] if args.where else "minilm")
 
 
