@@ -11,10 +11,12 @@ from tiny import save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import Fused
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder, load_encoder
+from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer import opening
 from hiddenstates.explorer.examples import example_images, example_questions
@@ -185,7 +187,8 @@ def upload(view: ExplorerView, name: str, content: bytes) -> None:
 
 def test_it_opens_with_an_answer(view: ExplorerView) -> None:
     assert view.question.text.value == "the capital of italy"
-    assert "<code>3/mean</code>" in view.strategy.written.value
+    assert view.strategy.typed.value == view.strategy.against.value == "3/mean"
+    assert [button.value for button in view.strategy.layers] == [False, False, False, True]
     assert view.ranking.value.count("<tr data-passage=") == 4
     assert "Ranked 4 passages in " in view.told.value
 
@@ -199,7 +202,7 @@ def test_another_question_other_layers_and_another_pooling_rank_anew(view: Explo
         seen.append(view.ranking.value)
     view.strategy.combine.value = "concat"
     view.strategy.layer_norm.value = True
-    assert "<code>concat(0,3)/first+ln</code>" in view.strategy.written.value
+    assert view.strategy.typed.value == "concat(0,3)/first+ln"
 
 
 def test_the_weight_counts_with_an_image_only(view: ExplorerView) -> None:
@@ -215,11 +218,102 @@ def test_the_weight_counts_with_an_image_only(view: ExplorerView) -> None:
 def test_no_layer_and_no_question_are_told(view: ExplorerView) -> None:
     view.strategy.layers[3].value = False
     assert "No layer is chosen: switch at least one on." in view.message.value
-    assert view.ranking.value == view.strategy.written.value == ""
+    assert view.ranking.value == view.strategy.typed.value == ""
     view.strategy.layers[1].value = True
     assert view.message.value == ""
     view.question.text.value = ""
     assert "There is no question: type one and press Enter." in view.message.value
+
+
+def shown(view: ExplorerView) -> tuple[list[int], object, object, object]:
+    """What the buttons say."""
+    controls = view.strategy
+    layers = [i for i, button in enumerate(controls.layers) if button.value]
+    return layers, controls.combine.value, controls.pool.value, controls.layer_norm.value
+
+
+def test_what_is_typed_ranks_and_moves_the_buttons_as_far_as_they_can_say_it(view: ExplorerView) -> None:
+    seen = view.ranking.value
+    view.strategy.typed.value = "concat(-1,0)/first+ln"
+    assert view.ranking.value != seen
+    assert shown(view) == ([0, 3], "concat", "first", True)
+    view.strategy.typed.value = "0.25*2/mean & 0.75*sum(0,1)/first"
+    assert shown(view) == ([0, 1, 2], "concat", "first", True)  # of a joined one the layers
+    assert view.message.value == ""
+    view.strategy.layers[1].value = False  # from here on the buttons say it all
+    assert view.strategy.typed.value == "concat(0,2)/first+ln"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "There is no strategy: type one, such as concat(0,6)/mean+ln, or bm25."),
+        ("nothing", "strategy &#x27;nothing&#x27; is not understood"),
+        ("9/mean", "there is no state 9; this model has 0 to 3"),
+        ("3/max", "only first, mean were pooled"),
+        ("0.5*(3/mean) & 0.6*bm25", "the weights add up to 1"),
+        ("3/mean+each.5", "1 vector(s) that do not differ say nothing. Fit it on more passages."),
+    ],
+)
+def test_what_cannot_rank_is_told(view: ExplorerView, typed: str, said: str) -> None:
+    view.strategy.typed.value = typed
+    assert said in view.message.value
+    assert view.ranking.value == ""
+    view.strategy.typed.value = "3/mean"
+    assert view.message.value == ""
+    assert view.ranking.value
+
+
+def test_words_count_beside_the_vectors_and_alone(explorer: Explorer) -> None:
+    question = Question("rome italy")
+    words = explorer.rank(question, "bm25")
+    assert words.index[0] == "it0"
+    assert words["score"].iloc[0] == 1.0  # of the best
+    assert words["score"]["fr1"] == 0.0
+    both = explorer.rank(question, Fused(LAST_MEAN, 0.75), "bm25")
+    cosines = explorer.rank(question, LAST_MEAN)["by_text"]
+    assert dict(both["by_text"]) == pytest.approx(dict(0.75 * cosines + 0.25 * words["by_text"]), abs=1e-6)
+    assert dict(both["before"]) == dict(words["rank"])
+
+
+def test_a_whitened_strategy_ranks_as_the_stage_strategies_whitens(explorer: Explorer) -> None:
+    rows = [{"id": f"t{i}", "title": t, "text": f"{t} is red"} for i, t in enumerate(["bern", "rome", "paris", "flag"])]
+    passages = [dict(zip(explorer.task.kb.passages.features, row.values(), strict=True)) for row in
+                explorer.task.kb.passages.to_pandas().to_dict("index").values()]  # fmt: skip
+    kb = replace(explorer.task.kb, passages=table([*passages, *rows], PASSAGE_COLUMNS))
+    task = replace(explorer.task, kb=kb)
+    whitening = Explorer(task, pooled(explorer.encoder, task), explorer.encoder)
+    strategy = Strategy.parse("3/mean+each.5")
+    found = whitening.rank(Question("the capital of italy"), strategy, depth=8)
+    fitting = whitening.states.select(["x0", *(f"t{i}" for i in range(4))])  # nobody asks about them
+    steps = fitted(strategy, fitting)
+    embedded = whitening.states.embed(strategy, steps)
+    query = whitening.encoder.encode(["the capital of italy"], strategy, whitening=steps).vectors[0]
+    assert dict(found["by_text"]) == pytest.approx(
+        dict(zip(embedded.ids, embedded.vectors @ query, strict=True)), abs=1e-6
+    )
+
+
+def test_where_every_passage_is_judged_nothing_is_whitened(explorer: Explorer) -> None:
+    task = explorer.task.within(["fr0", "fr1", "it0"], explorer.task.queries["id"][:])
+    judged = Explorer(task, pooled(explorer.encoder, task), explorer.encoder)
+    with pytest.raises(LabError, match="every passage is judged for dev or test, so no whitening can be fitted"):
+        judged.rank(Question("rome"), Strategy.parse("3/mean+each.5"))
+
+
+def test_what_the_stage_chose_is_a_click_away(explorer: Explorer, tmp_path: Path) -> None:
+    states = pooled(explorer.encoder, explorer.task)
+    assert opening._ready(states, tmp_path / "choice") == {"conventional": "3/mean", "words alone": "bm25"}
+    Choice(Strategy.parse("concat(0,3)/first"), states.passages.fingerprint, {}, weight=0.8).save(tmp_path / "choice")
+    ready = opening._ready(states, tmp_path / "choice")
+    assert ready["chosen"] == "0.8*(concat(0,3)/first) & 0.2*bm25"
+    view = ExplorerView(Explorer(explorer.task, states, explorer.encoder, ready=ready))
+    view.strategy.ready.value = ready["chosen"]
+    assert view.strategy.typed.value == ready["chosen"]
+    assert shown(view)[0] == [0, 3]
+    assert view.ranking.value
+    Choice(LAST_MEAN, "another model", {}).save(tmp_path / "choice")
+    assert "chosen" not in opening._ready(states, tmp_path / "choice")
 
 
 def test_an_upload_is_chosen_at_once(view: ExplorerView) -> None:

@@ -51,7 +51,7 @@ def expect_best(page: Page, passage: str) -> None:
 
 
 def expect_strategy(page: Page, written: str) -> None:
-    expect(page.locator(".hs-strategy code")).to_have_text(written)
+    expect(page.get_by_label("strategy", exact=True)).to_have_value(written)
 
 
 def test_a_question_that_names_the_country_finds_it(page: Page) -> None:
@@ -81,6 +81,28 @@ def test_without_a_layer_it_says_so(page: Page) -> None:
     page.get_by_label("layer norm").uncheck()
     expect_strategy(page, "6/mean")
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def type_strategy(page: Page, written: str, field: str = "strategy") -> None:
+    page.get_by_label(field, exact=True).fill(written)
+    page.get_by_label(field, exact=True).press("Enter")
+
+
+def test_any_strategy_can_be_typed_and_taken(page: Page) -> None:
+    type_strategy(page, "0.8*(0.4*6/mean & 0.6*concat(0,6)/max) & 0.2*bm25")
+    expect(page.locator(".hs-up, .hs-down").first).to_be_visible()
+    expect(page.locator(".hs-layer.mod-active")).to_have_text(["0", "6"])
+    type_strategy(page, "7/mean")
+    expect(page.get_by_role("alert")).to_contain_text("there is no state 7; this model has 0 to 6")
+    page.get_by_label("take", exact=True).select_option("words alone: bm25")
+    expect_strategy(page, "bm25")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    type_strategy(page, "bm25", "against")
+    expect(page.locator(".hs-up, .hs-down")).to_have_count(0)
+    type_strategy(page, "6/mean", "against")
+    type_strategy(page, "6/mean")
+    expect(page.locator(".hs-layer.mod-active")).to_have_text(["6"])
+    expect(page.locator(".hs-up, .hs-down")).to_have_count(0)
 
 
 def weigh(page: Page, key: str, weight: str) -> None:

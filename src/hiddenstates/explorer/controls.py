@@ -12,6 +12,7 @@ from hiddenstates.core.strategy import COMBINES, Strategy
 from hiddenstates.encoding.families import StateMap
 from hiddenstates.explorer.page import picture
 from hiddenstates.explorer.search import Question
+from hiddenstates.explorer.systems import System, plain, read_system, vector_of
 
 WIDE = widgets.Layout(width="99%")
 SHORT = widgets.Layout(width="170px")
@@ -66,34 +67,77 @@ class QuestionControls:
 
 
 class StrategyControls:
-    """Which hidden states, combined and pooled how.
+    """Which hidden states, combined and pooled how: by buttons, or as a string, which can say more.
 
-    poolings: those to choose from; default: what stands there first, its layers counted from 0
+    The string rules. What a button changes is written there; what is written there moves the buttons as far as they can
+    say it.
+
+    poolings: those to choose from
+    default:  what stands there first, and what is compared with; its layers counted from 0
+    ready:    strings to start from, by what they are called
     """
 
-    def __init__(self, state_map: StateMap, poolings: Sequence[str], default: Strategy) -> None:
+    def __init__(
+        self, state_map: StateMap, poolings: Sequence[str], default: Strategy, ready: Mapping[str, str]
+    ) -> None:
         self.layers = [
-            widgets.ToggleButton(i in default.layers, description=str(i), tooltip=state.module).add_class("hs-layer")
+            widgets.ToggleButton(False, description=str(i), tooltip=state.module).add_class("hs-layer")
             for i, state in enumerate(state_map)
         ]
         several = [combine for combine in COMBINES if combine != "single"]
         self.combine = widgets.Dropdown(options=several, description="combine", layout=SHORT, style=NAMED)
-        self.pool = widgets.Dropdown(options=poolings, value=default.pool, description="pool", layout=SHORT)
-        self.layer_norm = widgets.Checkbox(default.layer_norm, description="layer norm", indent=False, layout=SHORT)
-        self.written = widgets.HTML().add_class("hs-strategy")
+        self.pool = widgets.Dropdown(options=poolings, description="pool", layout=SHORT)
+        self.layer_norm = widgets.Checkbox(False, description="layer norm", indent=False, layout=SHORT)
         self.inputs = [*self.layers, self.combine, self.pool, self.layer_norm]
+        self.typed, self.against = (
+            widgets.Text(str(default), description=name, continuous_update=False, layout=WIDE, style=NAMED)
+            for name in ("strategy", "against")
+        )
+        named = {f"{name}: {text}": text for name, text in ready.items()}
+        self.ready = widgets.Dropdown(options=[("…", ""), *named.items()], description="take", layout=WIDE, style=NAMED)
+        self.following = False
         states = widgets.HBox([widgets.Label("layers").add_class("hs-name"), *self.layers])
         states.layout.flex_flow = "row wrap"
-        self.rows = [states, widgets.HBox([self.combine, self.pool, self.layer_norm, self.written])]
+        self.rows = [states, widgets.HBox([self.combine, self.pool, self.layer_norm])]
+        self.rows += [*([self.ready] if ready else []), self.typed, self.against]
 
-    def strategy(self) -> Strategy:
-        """What the widgets say now. LabError when no layer is on."""
+    def write(self) -> None:
+        """What the buttons say, as a string. LabError when no layer is on."""
         layers = tuple(i for i, button in enumerate(self.layers) if button.value)
         self.combine.disabled = len(layers) < 2
-        self.written.value = ""
         if not layers:
+            self.typed.value = ""
             raise LabError("No layer is chosen: switch at least one on.")
         combine = "single" if len(layers) == 1 else self.combine.value
-        strategy = Strategy(layers, combine, self.pool.value, layer_norm=self.layer_norm.value)
-        self.written.value = f"<code>{strategy}</code>"
-        return strategy
+        self.typed.value = str(Strategy(layers, combine, self.pool.value, layer_norm=self.layer_norm.value))
+
+    def take(self) -> None:
+        """Take over what was chosen among the strings that are ready."""
+        if self.ready.value:
+            self.typed.value = self.ready.value
+
+    def system(self) -> System:
+        """What the string says now. LabError where it says nothing that can rank."""
+        found = read_system(self.typed.value, len(self.layers))
+        self._follow(found)
+        return found
+
+    def compared(self) -> System:
+        """What the ranking is compared with."""
+        return read_system(self.against.value, len(self.layers))
+
+    def _follow(self, system: System) -> None:
+        """Let the buttons say what they can: the layers that are used, and all of a plain strategy."""
+        strategy, simple = vector_of(system), plain(system)
+        self.following = True
+        try:
+            used = set() if strategy is None else set(strategy.layers)
+            for i, button in enumerate(self.layers):
+                button.value = i in used
+            self.combine.disabled = len(used) < 2
+            if simple and simple.pool in self.pool.options:
+                self.pool.value, self.layer_norm.value = simple.pool, simple.layer_norm
+                if simple.combine != "single":
+                    self.combine.value = simple.combine
+        finally:
+            self.following = False

@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import WORDS
 from hiddenstates.core.params import Section, States, load_params
 from hiddenstates.core.paths import out_folder, params_file
 from hiddenstates.core.stage import Stage, open_stage
@@ -44,7 +45,17 @@ def _explorer(inputs: Path, encoder: str, params: Section) -> Explorer:
         raise LabError(f"explorer: no states of an encoder {encoder!r}. Choose one of {there}.")
     task, states = Task.load(inputs / "corpus" / "task"), TaskStates.load(folder)
     model = load_encoder(**sources[encoder], dtype=params.model_dump()["dtype"])
-    return Explorer(task, states, model, _pictures(task.kb, inputs))
+    ready = _ready(states, inputs / "strategies" / encoder / "choice")
+    return Explorer(task, states, model, _pictures(task.kb, inputs), ready)
+
+
+def _ready(states: TaskStates, choice: Path) -> dict[str, str]:
+    """The published embedding, or the conventional one; what the stage `strategies` chose, if it was for this model."""
+    found = {states.called.split()[0]: str(states.default)}
+    if choice.is_dir():
+        chosen = Choice.load(choice)
+        found |= {"chosen": str(chosen.system)} if chosen.fingerprint == states.passages.fingerprint else {}
+    return found | {"words alone": WORDS}
 
 
 def _pictures(kb: KnowledgeBase, inputs: Path) -> Pictures | None:

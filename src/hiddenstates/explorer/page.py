@@ -17,11 +17,11 @@ STYLE = f"<style>{Path(__file__).with_name('page.css').read_text(encoding='utf-8
 THUMBNAIL = (96, 64)  # pixels at most; a smaller image stays as it is
 HEADINGS = {
     "rank": "passages of equal score share the last of their ranks",
-    "moved": "against the default strategy, without the image's score",
+    "moved": "against the strategy that it is compared with, without the image's score",
     "": "",
     "passage": "",
     "score": "what ranks: the text's cosine, or with an image the weighted sum of both",
-    "text": "cosine of the passage's text and the question",
+    "text": "cosine of the passage's text and the question; where words count, with BM25's share",
     "image": "cosine of the passage's image and the question's",
 }
 

@@ -2,21 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import AnyStrategy, Fused
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.fitting import fitted
+from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.prompts import sides
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.whitening import Whitenings, training_passages
 from hiddenstates.explorer.pictures import DIGITS, Pictures
+from hiddenstates.explorer.systems import System, vector_of
+from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.fusion import weighted
 
 ASKED = "asked"  # the id of the one query of every run
@@ -39,9 +44,17 @@ class Explorer:
     states:   under all the poolings that there are to choose from
     encoder:  the one that made them
     pictures: the passages' images; None where there are none
+    ready:    systems that are worth a look, as strings, by what they are called
     """
 
-    def __init__(self, task: Task, states: TaskStates, encoder: Encoder, pictures: Pictures | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        states: TaskStates,
+        encoder: Encoder,
+        pictures: Pictures | None = None,
+        ready: Mapping[str, str] | None = None,
+    ) -> None:
         if encoder.fingerprint != states.passages.fingerprint:
             raise LabError(
                 f"explorer: the states are of model {states.passages.fingerprint}, the encoder is "
@@ -52,45 +65,75 @@ class Explorer:
         self.default = states.default
         self.encoder = encoder
         self.pictures = pictures
+        self.ready = dict(ready or {})
         self._answers = _answers(self.task)
         self._passages = self.task.kb.passages.to_pandas().set_index("id")
         self._ids = pd.Index(self.states.ids, dtype=object)  # pandas' own strings are slow to go through
-        self._embedded = lru_cache(KEPT)(self.states.embed)
+        self._embedded = lru_cache(KEPT)(self._embed)
+        self._whitening = lru_cache(KEPT)(self._fit)
         self._encoded = lru_cache(KEPT)(self._encode)
         self._pictured = lru_cache(KEPT)(self._by_image)
 
-    def rank(self, question: Question, strategy: Strategy, depth: int = 10) -> pd.DataFrame:
+    def rank(self, question: Question, system: System, against: System | None = None, depth: int = 10) -> pd.DataFrame:
         """The `depth` best passages, best first; then the best right one, where one is known and all are worse.
 
         Columns, beside the passage's own:
 
         score:    what ranks it: by_text, or with an image the weighted sum of both
-        by_text:  cosine of the passage's embedding and the question's
+        by_text:  cosine of the passage's embedding and the question's; where words count, `bm25.fuse` of both
         by_image: cosine of the passage's image and the question's; NaN where one of them has none
         rank:     from 1; passages of equal score share the last of their ranks, for their order says nothing
         tied:     whether another passage has the same score
-        before:   its rank under the default strategy, without by_image
+        before:   its rank under `against`, which is the default strategy unless given, without by_image
         right:    whether it answers the question, which is known of the task's own questions
 
         LabError for an empty question, a strategy that the states cannot make, or an image that does not open.
         """
         if not question.text.strip():
             raise LabError("There is no question: type one and press Enter.")
-        text = self._by_text(question, strategy)
+        text = self._by_text(question, system)
         image = self._pictured(question.image) if question.image else pd.Series(dtype=float)
         table = pd.DataFrame({"by_text": text, "by_image": image.reindex(text.index)})
         table["score"] = _fused(text, image, question.weight)
         table["rank"] = _ranks(table["score"])
         table["tied"] = table["score"].duplicated(keep=False)
-        table["before"] = _ranks(self._by_text(question, self.default))
+        table["before"] = _ranks(self._by_text(question, against or self.default))
         table["right"] = table.index.isin(self._answers.get((question.text, question.image), set()))
         return _shown(table, depth).join(self._passages)
 
-    def _by_text(self, question: Question, strategy: Strategy) -> pd.Series:
-        """The cosine of every passage."""
-        asked = self._encoded(question.text, question.image).embed(strategy)
-        scores = (self._embedded(strategy).vectors @ asked.vectors[0]).astype(float)  # [passage]
+    def _by_text(self, question: Question, system: System) -> pd.Series:
+        """The score of every passage without its image."""
+        scores, strategy = np.zeros(len(self._ids)), vector_of(system)
+        if strategy is not None:
+            asked = self._encoded(question.text, question.image).embed(strategy, self._whitening(strategy))
+            scores = (self._embedded(strategy).vectors @ asked.vectors[0]).astype(float)  # [passage]
+        if isinstance(system, str | Fused):
+            weight = system.weight if isinstance(system, Fused) else 0.0
+            scores = fuse(scores, self._words.scores([question.text])[0].astype(float), weight)
         return pd.Series(scores.round(DIGITS), self._ids)
+
+    def _embed(self, strategy: AnyStrategy) -> Embeddings:
+        return self.states.embed(strategy, self._whitening(strategy))
+
+    def _fit(self, strategy: AnyStrategy) -> Whitenings:
+        """What the strategy whitens by, as the stage `strategies` fits it."""
+        if not strategy.whitened:
+            return Whitenings({})
+        if not self._training:
+            raise LabError(
+                f"{strategy}: every passage is judged for dev or test, so no whitening can be fitted. "
+                "Leave +each and +white out."
+            )
+        values = {pool: self.states.values[pool] for pool in strategy.pools if pool in self.states.values}
+        return fitted(strategy, replace(self.states, values=values).select(self._training))
+
+    @cached_property
+    def _training(self) -> list[str]:
+        return training_passages(self.task)
+
+    @cached_property
+    def _words(self) -> Words:
+        return Words.of(self.task.kb)
 
     def _by_image(self, image: Path) -> pd.Series:
         """The cosine of every passage that has an image; empty where no passage has one."""

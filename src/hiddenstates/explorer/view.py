@@ -23,12 +23,17 @@ class ExplorerView:
         self.explorer = explorer
         images = example_images(explorer.task) if explorer.pictures else {}
         self.question = QuestionControls(example_questions(explorer.task), images)
-        self.strategy = StrategyControls(explorer.states.state_map, list(explorer.states.values), explorer.default)
+        self.strategy = StrategyControls(
+            explorer.states.state_map, list(explorer.states.values), explorer.default, explorer.ready
+        )
         self.message, self.told, self.ranking = (widgets.HTML() for _ in range(3))
         rows = [*self.question.rows, *self.strategy.rows, self.message, self.told, self.ranking]
         self.box = widgets.VBox([widgets.HTML(page.STYLE), *rows]).add_class("hs-explorer")
-        for control in (*self.question.inputs, *self.strategy.inputs):
+        for control in (*self.question.inputs, self.strategy.typed, self.strategy.against):
             control.observe(self._then(self.rank), "value")
+        for control in self.strategy.inputs:
+            control.observe(self._then(self.write), "value")
+        self.strategy.ready.observe(self._then(self.strategy.take), "value")
         self.question.example.observe(self._then(self.question.follow_example), "value")
         self.question.upload.observe(self._then(self.question.take_upload), "value")
         self._then(self.rank)()
@@ -37,10 +42,16 @@ class ExplorerView:
         """Rank by what the controls say now. LabError, and no ranking, where they say nothing that can be ranked by."""
         self.told.value = self.ranking.value = ""
         start, task = time.perf_counter(), self.explorer.task
-        found = self.explorer.rank(self.question.question(), self.strategy.strategy())
+        system, against = self.strategy.system(), self.strategy.compared()
+        found = self.explorer.rank(self.question.question(), system, against)
         seconds = time.perf_counter() - start
-        self.told.value = page.told(found, len(task.kb.ids), seconds, str(self.explorer.default))
+        self.told.value = page.told(found, len(task.kb.ids), seconds, str(against))
         self.ranking.value = page.ranking(found, task.kb.images)
+
+    def write(self) -> None:
+        """The buttons were changed, by a hand: what they say is the strategy."""
+        if not self.strategy.following:
+            self.strategy.write()
 
     def _then(self, action: Callable[[], None]) -> Callable[..., None]:
         """The action as an answer to a change: what it refuses is told, never raised."""
