@@ -23,7 +23,7 @@ from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.page import message, picture, ranking, told
 from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
 from hiddenstates.explorer.search import Explorer, Question
-from hiddenstates.explorer.view import ExplorerView
+from hiddenstates.explorer.view import EncoderView, ExplorerView
 from hiddenstates.images.features import embed_images
 
 LAST_MEAN = Strategy.parse("3/mean")
@@ -310,6 +310,7 @@ def test_what_the_stage_chose_is_a_click_away(explorer: Explorer, tmp_path: Path
     view = ExplorerView(Explorer(explorer.task, states, explorer.encoder, ready=ready))
     view.strategy.ready.value = ready["chosen"]
     assert view.strategy.typed.value == ready["chosen"]
+    assert view.strategy.ready.value == ""
     assert shown(view)[0] == [0, 3]
     assert view.ranking.value
     Choice(LAST_MEAN, "another model", {}).save(tmp_path / "choice")
@@ -345,3 +346,29 @@ def test_without_images_there_is_none_to_choose(explorer: Explorer) -> None:
     bare = Explorer(explorer.task, pooled(explorer.encoder, explorer.task), explorer.encoder)
     assert len(ExplorerView(bare).question.rows) == 2
     assert bare.rank(Question("rome", explorer.task.kb.images / "it.png"), LAST_MEAN)["by_image"].isna().all()
+
+
+def test_the_encoder_is_chosen_among_those_that_are_there(explorer: Explorer) -> None:
+    def opened(name: str) -> Explorer:
+        if name == "gone":
+            raise LabError("explorer: no states of an encoder 'gone'.")
+        return explorer
+
+    view = EncoderView(["tiny", "gone"], opened)
+    assert view.encoder.value == "tiny"
+    (first,) = view.place.children
+    view.encoder.value = "gone"
+    assert view.place.children == ()
+    assert "no states of an encoder" in view.message.value
+    view.encoder.value = "tiny"
+    assert view.message.value == ""
+    assert view.place.children != (first,)
+    assert view.encoder not in EncoderView(["tiny"], opened).box.children  # nothing to choose
+
+
+def test_known_encoders_are_those_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
+    assert opening.known_encoders() == ["minilm"]
+    for name in ("clip_text", "minilm", "unknown"):
+        (tmp_path / "states" / "pooled" / name).mkdir(parents=True)
+    assert opening.known_encoders() == ["minilm", "clip_text"]

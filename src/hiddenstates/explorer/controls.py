@@ -113,8 +113,9 @@ class StrategyControls:
 
     def take(self) -> None:
         """Take over what was chosen among the strings that are ready."""
-        if self.ready.value:
-            self.typed.value = self.ready.value
+        if taken := self.ready.value:
+            self.ready.value = ""  # so that the same can be taken again
+            self.typed.value = taken
 
     def system(self) -> System:
         """What the string says now. LabError where it says nothing that can rank."""

@@ -18,9 +18,10 @@ from hiddenstates.images.features import ImageFeatures, embed_images
 
 CLIP = Path("pretrain", "models", "clip", "trained")
 FEATURES = Path("images", "features")
+SAMPLED = "minilm"  # the encoder of the sample
 
 
-def open_explorer(encoder: str = "minilm") -> Explorer:
+def open_explorer(encoder: str = SAMPLED) -> Explorer:
     """The explorer of out/, if the stage `states` has been there; else of a small sample. It prints which.
 
     encoder: one of states.encoders; the sample has the default only
@@ -30,6 +31,14 @@ def open_explorer(encoder: str = "minilm") -> Explorer:
     explorer = _explorer(out_folder(), encoder, load_params(params_file())["states"])
     print(f"The whole knowledge base, as the stages left it in out/: {len(explorer.states.ids):,} passages.")
     return explorer
+
+
+def known_encoders() -> list[str]:
+    """Those of states.encoders whose states are in out/, in their order; the sample's where there are none."""
+    pooled = out_folder() / "states" / "pooled"
+    if not pooled.is_dir():
+        return [SAMPLED]
+    return [name for name in load_params(params_file())["states"].model_dump()["encoders"] if (pooled / name).is_dir()]
 
 
 def _sampled(stage: Stage) -> Path:

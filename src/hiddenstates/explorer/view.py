@@ -1,14 +1,15 @@
 """The explorer as widgets for a notebook: whatever is changed, the ranking follows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import ipywidgets as widgets
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.explorer import page
-from hiddenstates.explorer.controls import QuestionControls, StrategyControls
+from hiddenstates.explorer.controls import NAMED, WIDE, QuestionControls, StrategyControls
 from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.search import Explorer
 
@@ -66,6 +67,31 @@ class ExplorerView:
         return answer
 
 
-def explore(explorer: Explorer) -> widgets.VBox:
-    """The explorer, to be shown as the last line of a notebook's cell."""
-    return ExplorerView(explorer).box
+class EncoderView:
+    """An explorer of one of several encoders, and which of them.
+
+    encoders: their names; opened: the explorer of one of them
+    """
+
+    def __init__(self, encoders: Sequence[str], opened: Callable[[str], Explorer]) -> None:
+        self.opened = lru_cache(None)(opened)
+        self.encoder = widgets.Dropdown(options=encoders, description="encoder", layout=WIDE, style=NAMED)
+        self.place, self.message = widgets.VBox(), widgets.HTML()
+        above = [self.encoder] if len(encoders) > 1 else []
+        self.box = widgets.VBox([*above, self.message, self.place])
+        self.encoder.observe(self.show, "value")
+        self.show()
+
+    def show(self, change: Any = None) -> None:
+        """The explorer of the encoder that is chosen; where it cannot be opened, why."""
+        try:
+            self.place.children = [ExplorerView(self.opened(self.encoder.value)).box]
+            self.message.value = ""
+        except LabError as error:
+            self.place.children = []
+            self.message.value = page.message(str(error))
+
+
+def explore(encoders: Sequence[str], opened: Callable[[str], Explorer]) -> widgets.VBox:
+    """The explorer of any of these encoders, the first one first, to be shown as the last line of a notebook's cell."""
+    return EncoderView(encoders, opened).box
