@@ -40,7 +40,7 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def photograph(path: Path) -> None:
-    """The explorer over all passages, after a question."""
+    """The explorer over all passages, after a question, by the strategy that was chosen."""
     with (
         TemporaryDirectory() as home,
         TemporaryDirectory() as folder,
@@ -51,7 +51,8 @@ def photograph(path: Path) -> None:
         page.set_viewport_size({"width": 1300, "height": 1500})
         page.get_by_label("question").fill("Which country borders Iran, Georgia and Turkey?")
         page.get_by_label("question").press("Enter")
-        page.wait_for_timeout(5000)
+        page.get_by_label("take", exact=True).select_option(index=2)  # what the stage chose
+        page.wait_for_timeout(15000)  # its whitening is fitted
         page.locator(".hs-explorer").first.screenshot(path=path)
         shut_down(page)
     save(Image.open(path), path)

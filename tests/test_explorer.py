@@ -210,6 +210,9 @@ def test_the_weight_counts_with_an_image_only(view: ExplorerView) -> None:
     view.question.example.value = "visual: the flag"
     assert view.question.image.value == view.explorer.task.kb.images / "view.png"
     assert not view.question.weight.disabled
+    view.question.example.value = next(iter(view.question.example.options))
+    assert view.question.image.label == "none"  # and not an empty field
+    view.question.example.value = "visual: the flag"
     before = view.ranking.value
     view.question.weight.value = 0.1
     assert view.ranking.value != before
@@ -331,7 +334,7 @@ def test_an_upload_that_is_no_image_is_told_by_its_name(view: ExplorerView) -> N
     upload(view, "<i>.png", b"no image")
     assert "&lt;i&gt;.png: a broken image (no such format). Replace it with" in view.message.value
     assert view.ranking.value == before
-    assert view.question.image.value is None
+    assert view.question.image.label == "none"
     view.strategy.pool.value = "first"
     assert view.message.value == ""
 

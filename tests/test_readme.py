@@ -153,8 +153,9 @@ def test_the_python_of_the_readme_runs_and_comes_out_as_it_says(monkeypatch: pyt
                 results.append((eval(line, known), line.partition("  # ")[2]))
             else:
                 exec(line, known)
-    (states, told), (vectors, also_told), (found, _) = results
-    assert f"{tuple(states)}" == told.partition(":")[0]
-    assert f"{tuple(vectors)}" == also_told
+    *shapes, (found, _) = results
+    assert len(shapes) == 3
+    for shape, told in shapes:
+        assert f"{tuple(shape)}" == told.partition(":")[0]
     assert len(found) == 3
     assert list(found.values()) == sorted(found.values(), reverse=True)

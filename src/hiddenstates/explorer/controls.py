@@ -17,6 +17,7 @@ from hiddenstates.explorer.systems import System, plain, read_system, vector_of
 WIDE = widgets.Layout(width="99%")
 SHORT = widgets.Layout(width="170px")
 NAMED = {"description_width": "70px"}
+NO_IMAGE = ""  # a drop-down whose value is None shows nothing at all
 
 
 class QuestionControls:
@@ -31,7 +32,7 @@ class QuestionControls:
         self._examples = examples
         self.example = widgets.Dropdown(options=list(examples), description="example", layout=WIDE, style=NAMED)
         self.text = widgets.Text(description="question", continuous_update=False, layout=WIDE, style=NAMED)
-        self.image = widgets.Dropdown(options=[("none", None), *images.items()], description="image", style=NAMED)
+        self.image = widgets.Dropdown(options=[("none", NO_IMAGE), *images.items()], description="image", style=NAMED)
         self.upload = widgets.FileUpload(description="upload", layout=widgets.Layout(width="110px"))
         self.weight = widgets.FloatSlider(Question("").weight, min=0, max=1, step=0.05, readout_format=".2f")
         self.seen = widgets.HTML().add_class("hs-asked")
@@ -42,7 +43,7 @@ class QuestionControls:
 
     def question(self) -> Question:
         """What the widgets say now."""
-        image: Path | None = self.image.value
+        image: Path | None = self.image.value or None
         self.weight.disabled = image is None
         self.seen.value = picture(image, "the question's image") if image else ""
         return Question(self.text.value, image, self.weight.value)
@@ -50,7 +51,7 @@ class QuestionControls:
     def follow_example(self) -> None:
         """Take over the text and the image of the example."""
         if example := self._examples.get(self.example.value):
-            self.text.value, self.image.value = example.text, example.image
+            self.text.value, self.image.value = example.text, example.image or NO_IMAGE
 
     def take_upload(self) -> None:
         """Add the uploaded image to those to choose from, and choose it. LabError if it is none, or too large."""
