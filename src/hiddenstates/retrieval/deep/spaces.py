@@ -48,7 +48,7 @@ class Guide(Protocol):
 
 @dataclass(frozen=True)
 class Ranked:
-    """A space in which passages are ranked. pairs: the judged ones; n_relevant: of each query, those above grade 0"""
+    """A space in which passages are ranked. pairs: the judged ones, sorted by query"""
 
     queries: Queries
     passages: Searched
