@@ -1,7 +1,7 @@
 """`PooledStates`, every layer of every item under some poolings, and the `Embeddings` that a strategy makes of them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -132,16 +132,22 @@ class PooledStates:
         try:
             with safe_open(path, framework="numpy") as file:
                 about = read_as(_About, (file.metadata() or {}).get("about", ""))
-                tensors = mapped_tensors(path)
-                values = {name: tensors[name] for name in about.poolings}
+                values = _of_poolings(about.poolings, mapped_tensors(path))
                 head = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
             _check_fit(about, values)
             baseline = Baseline.of(about.baseline, head)
-        except (OSError, SafetensorError, ValueError, KeyError) as error:
+        except (OSError, SafetensorError, ValueError) as error:
             raise LabError(
                 f"{path}: no pooled states can be read from it ({error}). Run the stage `states` again."
             ) from error
         return cls(about.ids, values, tuple(about.state_map), about.fingerprint, baseline)
+
+
+def _of_poolings(names: Sequence[str], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    missing = next((name for name in names if name not in tensors), None)
+    if missing is not None:
+        raise ValueError(f"it does not contain tensor {missing}")
+    return {name: tensors[name] for name in names}
 
 
 def _check_fit(about: _About, values: dict[str, np.ndarray]) -> None:
