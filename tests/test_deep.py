@@ -18,8 +18,9 @@ from hiddenstates.retrieval.deep.near import Near, guiding, packed_gram
 from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
 from hiddenstates.retrieval.gram import Pairs, subset_cosines, subset_ranks
+from hiddenstates.retrieval.procedure import picked
 from hiddenstates.retrieval.space import spaces
-from hiddenstates.retrieval.sweep import sweep, sweep_again
+from hiddenstates.retrieval.sweep import extended, sweep, sweep_again
 
 LAYERS, QUERIES, PASSAGES, WIDTH = 5, 30, 400, 16
 
@@ -196,12 +197,11 @@ def test_forty_states_are_searched_and_asked_again_on_other_queries() -> None:
     assert len(singles) == 2 * 40
     again = sweep_again(swept, found, test, MEASURES, TRAIN)
     assert again.strategies == swept.strategies
-    alone = replace(found, passages=found.passages, queries=found.queries)
-    for text in ("3/mean", str(next(s for s in swept.strategies if s.combine == "concat" and s.each is None))):
-        strategy = Strategy.parse(text)
-        run = sweep(alone, test, MEASURES, most=1).means  # scores single states whatever it finds
-        if len(strategy.layers) == 1:
-            assert_array_equal(again.means.loc[text], run.loc[text])
+    nothing = picked([], again)
+    for kind in ("single", "sum", "concat"):
+        strategy = next(s for s in swept.strategies if s.combine == kind and s.each is None)
+        alone = extended(nothing, {strategy: None}, found, test, MEASURES)  # its vectors, by themselves
+        assert_allclose(again.means.loc[str(strategy)], alone.means.loc[str(strategy)], rtol=0, atol=1e-6)
 
 
 def test_asked_again_a_whole_sweep_is_a_sweep() -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from tiny import KINDS, Kind, save_image, save_tiny
+from tiny import KINDS, Kind, inputs_of, save_tiny
 from torch import nn
 
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.exits import Exit, find_exits
 from hiddenstates.encoding.families import State
-from hiddenstates.encoding.readers import TextImage
 from hiddenstates.encoding.small import save_small
 
 TEXTS = ["the flag of bern is red", "a", "bern"]
@@ -27,12 +26,6 @@ def encoder_of(folder: Path, kind: str) -> Encoder:
     if kind not in KINDS:
         return load_encoder(str(save_small(folder, kind)))
     return load_encoder(str(save_tiny(folder, KINDS[kind].model_type)), part=KINDS[kind].part or None)
-
-
-def inputs_of(folder: Path, kind: Kind) -> list[Any]:
-    images = [save_image(folder / f"{i}.png", seed=i) for i in range(3)]
-    read = {"image": images, "text and boxes": [TextImage(*pair) for pair in zip(TEXTS, images, strict=True)]}
-    return read.get(kind.reads, TEXTS)
 
 
 def entered(model: nn.Module, run: Any) -> Counter[str]:
@@ -55,7 +48,7 @@ def test_some_states_are_those_of_a_whole_run(tmp_path: Path, kind: str) -> None
     encoder = encoder_of(tmp_path, kind)
     assert [i for i, exit in enumerate(encoder.seen.exits) if exit is None] == INSIDE.get(kind, [])
     read = "image" if not encoder.reads_text else "text"
-    inputs = inputs_of(tmp_path, KINDS.get(kind, Kind(kind, reads=read)))
+    inputs = inputs_of(KINDS.get(kind, Kind(kind, reads=read)).reads, TEXTS, tmp_path)
     names = ["0", "1", "2"]
     whole = encoder.pool(names, inputs, encoder.poolings).values
     for layers in ([0], [1], [2, 0], [3], [0, 1, 2, 3]):
@@ -69,7 +62,7 @@ def test_some_states_are_those_of_a_whole_run(tmp_path: Path, kind: str) -> None
 @pytest.mark.parametrize("top", [1, 2])
 def test_no_layer_above_the_highest_runs(tmp_path: Path, kind: str, top: int) -> None:
     encoder = encoder_of(tmp_path, kind)
-    inputs = inputs_of(tmp_path, KINDS.get(kind, Kind(kind)))[:1]
+    inputs = inputs_of(KINDS.get(kind, Kind(kind)).reads, TEXTS, tmp_path)[:1]
     modules = [encoder.seen.exits[layer].module for layer in (1, 2, 3)]  # type: ignore[union-attr]
     if kind == "albert":
         assert len(set(modules)) == 1  # one module in all layers

@@ -7,26 +7,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from tiny import KINDS, save_image, save_tiny
+from tiny import KINDS, inputs_of, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.encoding import encoder as module
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.engines import open_engine
-from hiddenstates.encoding.readers import TextImage
 from hiddenstates.encoding.sharded import encode_sharded
 from hiddenstates.encoding.small import save_small
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 
 TEXTS = ["the capital of france is paris", "bern", "the river of the city of rome is the flag", "red flags", "a"]
-
-
-def inputs_of(reads: str, folder: Path) -> list[Any]:
-    images = [save_image(folder / f"{i}.png", seed=i) for i in range(len(TEXTS))]
-    read = {"image": images, "text and boxes": [TextImage(*pair) for pair in zip(TEXTS, images, strict=True)]}
-    return read.get(reads, TEXTS)
 
 
 def names(inputs: list[Any]) -> list[str]:
@@ -36,7 +29,7 @@ def names(inputs: list[Any]) -> list[str]:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_gpu_makes_the_states_of_the_cpu(tmp_path: Path, kind: str) -> None:
     folder, part = str(save_tiny(tmp_path, KINDS[kind].model_type)), KINDS[kind].part or None
-    inputs = inputs_of(KINDS[kind].reads, tmp_path)
+    inputs = inputs_of(KINDS[kind].reads, TEXTS, tmp_path)
     cpu, gpu = (load_encoder(folder, part=part, device=device) for device in ("cpu", "cuda"))
     assert gpu.device.type == "cuda"
     assert gpu.seen.exits == cpu.seen.exits

@@ -137,9 +137,7 @@ def test_nothing_is_left_of_killed_runs(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.usefixtures("kills")
-@pytest.mark.parametrize(
-    "stage", KEEPING[::-1]
-)  # none reads what one before it wrote; the others have nothing kept
+@pytest.mark.parametrize("stage", KEEPING[::-1])  # none reads what one before it wrote; the others have nothing kept
 def test_an_undisturbed_run_gives_the_same_bytes(pipeline: Pipeline, stage: str) -> None:
     after_a_kill = pipeline.made(stage)
     run_stage(stage)

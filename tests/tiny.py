@@ -14,6 +14,7 @@ import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and V
 from hiddenstates.encoding.families import State
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.pooling import HiddenStates
+from hiddenstates.encoding.readers import TextImage
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = [
@@ -130,6 +131,13 @@ def save_image(path: Path, seed: int, size: tuple[int, int] = (16, 11)) -> Path:
     pixels = np.random.default_rng(seed).integers(256, size=(*size[::-1], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def inputs_of(reads: str, texts: list[str], folder: Path) -> list[Any]:
+    """What a reader of this kind reads: the texts, a picture for each, or both."""
+    images = [save_image(folder / f"{i}.png", seed=i) for i in range(len(texts))]
+    read = {"image": images, "text and boxes": [TextImage(*pair) for pair in zip(texts, images, strict=True)]}
+    return read.get(reads, texts)
 
 
 def random_states(lengths: list[int], seed: int = 0) -> HiddenStates:
