@@ -124,6 +124,12 @@ class Task:
         queries = self.queries.select(wanted)
         return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
 
+    def of_splits(self, *splits: str) -> "Task":
+        """The same task with only the queries of these splits."""
+        wanted = [i for i, split in enumerate(self.queries["split"][:]) if split in splits]
+        queries = self.queries.select(wanted)
+        return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
+
     def searched(self, search: Callable[[int], Run], depth: int) -> Run:
         """The `depth` best passages of each query, never the query itself where ids say that it is one.
 

@@ -210,6 +210,8 @@ class States(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
     engine: Literal["local", "ray"] = "local"
     ray: Cluster = Cluster()
+    pool: int | None = Field(30_000, ge=10)  # passages that strategies are chosen on; null: all
+    seed: Seed = 0  # draws the pool
 
 
 class Strategies(Section):

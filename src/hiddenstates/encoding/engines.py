@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from tqdm.auto import tqdm
+
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.shards import Work
@@ -26,8 +28,8 @@ class Local:
     """One shard after the other, here."""
 
     def make(self, encoder: Encoder, work: Work) -> list[Path]:
-        paths = []
-        for start in work.starts():
+        paths, starts = [], work.starts()
+        for start in tqdm(starts, "shards", unit="shard", leave=False, disable=len(starts) == 1):
             shard = work.shard(encoder, start)
             if not shard.is_made():
                 work.make(encoder, shard)

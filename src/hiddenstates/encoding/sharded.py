@@ -36,15 +36,19 @@ def pool_task(
 
     folder: keeps the shards, for a run that goes on from there; None is one that goes away
     """
-    untitled = task.queries.add_column("title", [""] * len(task.queries))
-    asked = replace(task.kb, passages=untitled)
     wanted = list(dict.fromkeys([*poolings, *encoder.baseline.strategy.pools]))
-    read = zip((task.kb, asked), sides(task.measure), strict=True)
+    read = zip((task.kb, as_corpus(task)), sides(task.measure), strict=True)
     with _kept(folder) as shards:
         states = [pool_corpus(encoder, corpus, wanted, shards, engine, side=side) for corpus, side in read]
     if not all(some.ids for some in states):
         raise LabError(f"model {encoder.name}: it reads images, and no item of the task has one. Choose another part.")
     return TaskStates(*states)
+
+
+def as_corpus(task: Task) -> KnowledgeBase:
+    """The queries in the place of passages: to be encoded in shards as these are."""
+    untitled = task.queries.add_column("title", [""] * len(task.queries))
+    return replace(task.kb, passages=untitled)
 
 
 def pool_corpus(
@@ -70,6 +74,7 @@ def encode_sharded(
     engine: Engine = LOCAL,
     whitening: Whitenings | None = None,
     size: int = SHARD,
+    side: Side = "passage",
 ) -> None:
     """The embedding of every passage, into a folder of shards; memory holds one shard, however large the corpus is.
 
@@ -78,10 +83,11 @@ def encode_sharded(
 
     corpus: at best a dataset on disk (`datasets.load_from_disk`), of which only a shard's rows are read at a time
     folder: on a cluster, one that all nodes share
+    side:   whose prompt stands before each text
     """
     resolved = strategy.resolve(len(encoder.state_map))
     encoder.check_poolings(strategy.pools)
-    paths = engine.make(encoder, Work(corpus, resolved, folder, whitening, size))
+    paths = engine.make(encoder, Work(corpus, resolved, folder, whitening, size, side))
     manifest = {"strategy": str(resolved), "shards": [path.name for path in paths]}
     partial = folder / f"{MANIFEST}.partial"
     partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -93,6 +99,21 @@ def encode_sharded(
 def iter_embeddings(folder: Path) -> Iterator[Embeddings]:
     """What `encode_sharded` left, in the corpus's order, one shard in memory at a time."""
     return map(load_embeddings, shard_paths(folder))
+
+
+def whole_embeddings(folder: Path) -> Embeddings:
+    """What `encode_sharded` left, in one piece: for what fits into memory, as queries do."""
+    parts = list(iter_embeddings(folder))
+    ids = [id for part in parts for id in part.ids]
+    return replace(parts[0], ids=ids, vectors=np.concatenate([part.vectors for part in parts]))
+
+
+def holds(folder: Path, strategy: AnyStrategy, fingerprint: str) -> bool:
+    """Whether `encode_sharded` left embeddings of this making in the folder."""
+    if not (folder / MANIFEST).exists():
+        return False
+    first = load_embeddings(shard_paths(folder)[0])
+    return (first.strategy, first.fingerprint) == (strategy, fingerprint)
 
 
 def shard_paths(folder: Path) -> list[Path]:

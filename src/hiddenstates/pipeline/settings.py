@@ -53,8 +53,18 @@ def settled(stage: str, sections: Sections) -> Settings:
 def _values(stage: str, sections: Sections) -> dict[str, Any]:
     if stage in ("index", "compare", "tokens"):
         name = getattr(sections[stage], "encoder") or next(iter(encoders(sections)))  # noqa: B009 (mypy knows no key)
-        return {"encoder": name} | (_tokenizers(sections, name) if stage == "tokens" else {})
+        return {"encoder": name} | _of_its_own(stage, sections, name)
     return _tagged(sections) if stage == "tagging" else {}
+
+
+def _of_its_own(stage: str, sections: Sections, encoder: str) -> dict[str, Any]:
+    """What a stage wants to know of that encoder."""
+    if stage == "index":
+        states = sections["states"].model_dump(mode="json")
+        return {"loading": states.pop("encoders")[encoder] | {key: states[key] for key in ("dtype", "device")}} | {
+            key: states[key] for key in ("engine", "ray")
+        }
+    return _tokenizers(sections, encoder) if stage == "tokens" else {}
 
 
 def _tagged(sections: Sections) -> dict[str, Any]:

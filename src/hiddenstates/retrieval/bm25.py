@@ -32,7 +32,8 @@ Language = Literal[
 """Those that have both a stemmer and a list of stop words."""
 
 Scores = Float32[np.ndarray, "query passage"]
-AT_ONCE = 1024  # queries
+SCORES = 2**26
+"""So many scores are in memory at once: 256 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +83,11 @@ class Words:
 
     def run(self, queries: Sequence[str], texts: Sequence[str], depth: int) -> Run:
         """The `depth` best passages of each query; those that share no word with it are left out."""
-        rows = {}
-        for first in range(0, len(queries), AT_ONCE):
-            found = self.scores(texts[first : first + AT_ONCE])
-            for query, row in zip(queries[first : first + AT_ONCE], found, strict=True):
-                best = np.argsort(-row, kind="stable")[:depth]
-                rows[query] = {self.ids[i]: float(row[i]) for i in best if row[i] > 0}
+        rows, at_once = {}, max(1, SCORES // max(1, len(self.ids)))
+        for first in range(0, len(queries), at_once):
+            found = self.scores(texts[first : first + at_once])
+            for query, row in zip(queries[first : first + at_once], found, strict=True):
+                rows[query] = {self.ids[i]: float(row[i]) for i in _best(row, depth) if row[i] > 0}
         return Run(rows)
 
     @cached_property
@@ -116,6 +116,13 @@ class Words:
             return cls(about["ids"], csc_array(parts, shape=shape), vocabulary, about["language"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise LabError(f"{path}: no words can be read from it ({error}). Build the index again.") from error
+
+
+def _best(scores: np.ndarray, depth: int) -> np.ndarray:
+    """The places of the `depth` largest scores, largest first; of equal ones the first."""
+    shared = np.flatnonzero(scores)  # of a large corpus, few passages share a word with the query
+    best: np.ndarray = shared[np.argsort(-scores[shared], kind="stable")[:depth]]
+    return best
 
 
 def bm25_run(task: Task, depth: int, language: Language | None = "english") -> Run:

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int64
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
-from hiddenstates.retrieval.bm25 import Language, Words, fuse
+from hiddenstates.retrieval.bm25 import SCORES, Language, Words, fuse
 
 REACH = 10_000
 """So many passages each side brings: of no more than these, every one is scored."""
@@ -33,6 +33,10 @@ class Asked:
     texts: Sequence[str]
     own: Sequence[str]
 
+    def part(self, some: slice) -> "Asked":
+        """These of the queries."""
+        return Asked(self.vectors[some], self.texts[some], self.own[some])
+
 
 def best_of_both(index: Any, words: Words, weight: float, asked: Asked, depth: int) -> list[dict[str, float]]:
     """The `depth` best passages of each query, and their scores, among those that vectors or words bring, `REACH` each.
@@ -40,8 +44,13 @@ def best_of_both(index: Any, words: Words, weight: float, asked: Asked, depth: i
     A passage that only the words bring is compared by its stored vector; of an index that cannot give that back, it
     counts as no nearer than the farthest that was found.
     """
-    reach = min(REACH, len(words.ids))
-    near, rows = index.search(asked.vectors, reach)
+    at_once = max(1, SCORES // max(1, len(words.ids)))
+    parts = (asked.part(slice(first, first + at_once)) for first in range(0, len(asked.texts), at_once))
+    return [row for part in parts for row in _best_of_some(index, words, weight, part, depth)]
+
+
+def _best_of_some(index: Any, words: Words, weight: float, asked: Asked, depth: int) -> list[dict[str, float]]:
+    near, rows = index.search(asked.vectors, min(REACH, len(words.ids)))
     rare = words.without(asked.own, words.scores(asked.texts)).astype(np.float64)
     return [
         _best(index, words.ids, weight, vector, found[found >= 0], cosines[found >= 0], bm25, depth)

@@ -1,0 +1,123 @@
+"""A pool: the part of a large corpus on which strategies are chosen. What is chosen is then confirmed on all of it.
+
+Every hidden state under every pooling of millions of passages fits no disk; those of a pool do. TREC's collections are
+judged in the same way (Spärck Jones & van Rijsbergen 1975): what no system ranks high is hardly ever relevant.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+
+from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
+from hiddenstates.core.files import read_as
+from hiddenstates.core.relevance import Run
+from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.engines import LOCAL, Engine
+from hiddenstates.encoding.prompts import sides
+from hiddenstates.encoding.sharded import as_corpus, encode_sharded, whole_embeddings
+from hiddenstates.retrieval.bm25 import bm25_run
+from hiddenstates.retrieval.index.streaming import search_shards
+
+FILE = "pool.json"
+DEPTH = 100
+"""So many of the best passages of each query, by BM25 and by the published embedding, are candidates."""
+
+
+class _About(BaseModel):
+    """What pool.json says."""
+
+    passages: int
+    judged: int
+    found: int
+    drawn: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How the passages of a pool came into it.
+
+    passages: of the whole corpus
+    judged:   passages that some query judges; all of them are in it
+    found:    further ones, that BM25 or the published embedding ranks high for a dev or test query
+    drawn:    further ones, at random
+    """
+
+    passages: int
+    judged: int
+    found: int
+    drawn: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.judged + self.found + self.drawn
+
+    def __str__(self) -> str:
+        return (
+            f"a pool of {len(self):,} of {self.passages:,} passages: {self.judged:,} judged, {self.found:,} that BM25 "
+            f"or the published embedding ranks high, {self.drawn:,} at random"
+        )
+
+    def save(self, folder: Path) -> None:
+        """pool.json"""
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def read_pool(folder: Path) -> Pool | None:
+    """What `Pool.save` wrote beside an encoder's pooled states; None where they are those of all passages."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return Pool(**read_as(_About, path.read_bytes()).model_dump())
+    except (OSError, ValueError) as error:
+        raise LabError(f"{path}: no pool can be read from it ({error}). Run the stage `states` again.") from error
+
+
+def too_many(task: Task, most: int | None) -> bool:
+    """Whether the corpus is larger than a pool of so many passages. Sentence pairs are not searched: never."""
+    return most is not None and task.measure == "retrieval" and len(task.kb.passages) > most
+
+
+def candidates(task: Task, encoder: Encoder, folder: Path, engine: Engine = LOCAL) -> list[Run]:
+    """The `DEPTH` best passages of each dev and test query among all: by BM25, and by the published embedding.
+
+    folder: takes the published embedding of every passage, in shards, to be searched again
+    """
+    asked = task.of_splits("dev", "test")
+    passage, query = sides(task.measure)
+    strategy = encoder.baseline.strategy
+    encode_sharded(encoder, task.kb, strategy, folder, engine, side=passage)
+    encode_sharded(encoder, as_corpus(asked), strategy, folder / "queries", engine, side=query)
+    queries = whole_embeddings(folder / "queries")
+    return [bm25_run(asked, DEPTH), asked.searched(partial(search_shards, folder, queries), DEPTH)]
+
+
+def draw_pool(task: Task, most: int, lists: Sequence[Run], seed: int = 0) -> tuple[Task, Pool]:
+    """The task with `most` of its passages: all that are judged, then the lists' best rank by rank, then random ones.
+
+    Where more are judged than `most`, all of these are in it, and no others.
+    """
+    ids = task.kb.ids
+    judged = {passage for query in task.qrels for passage in task.qrels[query]}
+    room = max(0, most - len(judged))
+    found = [passage for passage in dict.fromkeys(_by_rank(lists)) if passage not in judged][:room]
+    known = judged.union(found)
+    order = np.random.default_rng(seed).permutation(len(ids)).tolist()
+    others = (ids[row] for row in order if ids[row] not in known)
+    drawn = [passage for passage, _ in zip(others, range(room - len(found)))]  # noqa: B905 (the shorter one ends it)
+    pool = Pool(len(ids), len(judged), len(found), len(drawn), seed)
+    return task.within(known.union(drawn), task.queries["id"][:]), pool
+
+
+def _by_rank(lists: Sequence[Run]) -> Iterator[str]:
+    """All first passages, then all second ones, and so on."""
+    rows = [list(row) for run in lists for row in run.rows.values()]
+    return (passage for rank in zip_longest(*rows) for passage in rank if passage is not None)
