@@ -104,12 +104,12 @@ def six_sentences(folder: Path) -> Edit:
 
 
 def another_encoder(folder: Path) -> Edit:
-    """One edit more: the encoders are one line, a model of the user's own."""
+    """The encoders are one line, a model of the user's own; strategies are chosen on a pool of the passages."""
     from tiny import save_tiny  # transformers takes seconds to import
 
     save_tiny(folder / "model")
     edit = text_folder(folder)
-    return edit | {"states": {"encoders": {"e5-small.v2": {"model": str(folder / "model")}}}}
+    return edit | {"states": {"encoders": {"e5-small.v2": {"model": str(folder / "model")}}, "pool": 40}}
 
 
 KINDS: dict[str, Callable[[Path], Edit]] = {

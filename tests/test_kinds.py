@@ -38,6 +38,17 @@ def clone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return clone
 
 
+def test_of_a_pool_what_was_chosen_is_indexed_and_measured_among_all_passages(clone: Path) -> None:
+    params = yaml.safe_load((clone / "params.yaml").read_text("utf-8"))["states"]
+    if params["pool"] > 64:
+        pytest.skip("no pool is drawn")
+    said = {name: json.loads((clone / f"out/{name}/metrics.json").read_text()) for name in ("states", "index", "compare")}
+    pool = said["states"]["pool"]
+    assert (pool["passages"], pool["judged"] + pool["found"] + pool["drawn"]) == (64, 64)
+    assert said["index"]["vectors"] == len(IndexBundle.load(clone / "out/index/index").ids) == 64
+    assert {"bm25", "default", "chosen"} <= said["compare"]["among all passages"]["test"].keys()
+
+
 def test_every_stage_leaves_what_dvc_yaml_declares_and_nothing_else(clone: Path) -> None:
     assert undeclared(clone) == []
 

@@ -48,5 +48,6 @@ def _check(queries: Embeddings, part: Embeddings, folder: Path) -> None:
     made = (queries.fingerprint, str(queries.strategy))
     if made != (part.fingerprint, str(part.strategy)):
         raise LabError(
-            f"{folder}: embeddings by {part.strategy} of another making than the queries', {queries.strategy}."
+            f"{folder}: embeddings by {part.strategy} of model {part.fingerprint}, the queries are by {queries.strategy} "
+            f"of {queries.fingerprint}. Encode both alike."
         )

@@ -1,0 +1,131 @@
+"""How the whole pipeline grows with the corpus: `dvc repro` in a clone, over SYNTHETIC passages under a tiny encoder.
+
+The encoder is a BERT of two narrow layers with random weights, so that encoding takes minutes, not days: what is
+measured is the lab, not a model. Passages and questions are made of drawn syllables; each question asks with some words
+of its passage. Strategies are chosen on a pool (`--pool`), everything else reads all passages.
+Run: python benchmarks/pipeline.py [PASSAGES ...] [--pool N]
+
+seconds and peak memory are those that each stage's runner notes in timings.json; growth is the slope of log seconds on
+log passages between the smallest corpus and the largest.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from hiddenstates.core.paths import ROOT
+from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.verify import environment_of
+
+SYLLABLES = ["ba", "den", "kir", "lo", "mun", "pe", "ras", "ti", "vol", "zan", "mer", "ou", "gra", "sel", "no", "fi"]
+STAGES = ("corpus", "states", "strategies", "index", "compare")
+QUESTIONS = {"dev": 200, "test": 200}
+
+
+def words(n: int) -> np.ndarray:
+    """So many different words."""
+    grid = np.stack(np.meshgrid(*[SYLLABLES] * 4), -1).reshape(-1, 4)
+    return np.array(["".join(row) for row in np.random.default_rng(0).permutation(grid)[:n]])
+
+
+def passages(n: int, vocabulary: np.ndarray) -> Iterator[dict[str, str]]:
+    """Forty words each, frequent ones more often, as Zipf found."""
+    random = np.random.default_rng(1)
+    chances = 1 / np.arange(1, len(vocabulary) + 1)
+    chances /= chances.sum()
+    for i in range(n):
+        drawn = vocabulary[random.choice(len(vocabulary), 40, p=chances)]
+        yield {"_id": f"p{i}", "title": " ".join(drawn[:3]), "text": " ".join(drawn[3:])}
+
+
+def write_corpus(folder: Path, n: int) -> None:
+    """BEIR's layout."""
+    (folder / "qrels").mkdir(parents=True)
+    asked = np.random.default_rng(2).choice(n, sum(QUESTIONS.values()), replace=False)
+    places = {f"p{i}": k for k, i in enumerate(asked.tolist())}
+    questions = []
+    with (folder / "corpus.jsonl").open("w") as file:
+        for row in passages(n, words(20_000)):
+            file.write(json.dumps(row) + "\n")
+            if row["_id"] in places:
+                questions.append((places[row["_id"]], row))
+    rows = [row for _, row in sorted(questions, key=lambda pair: pair[0])]
+    lines = [{"_id": f"q{k}", "text": " ".join(row["text"].split()[::6])} for k, row in enumerate(rows)]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    first = 0
+    for split, count in QUESTIONS.items():
+        judged = [f"q{k}\t{rows[k]['_id']}\t1" for k in range(first, first + count)]
+        (folder / "qrels" / f"{split}.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]) + "\n")
+        first += count
+
+
+def write_model(folder: Path) -> None:
+    """A BERT of two layers of 32 dimensions; it reads by the bundled tokenizer."""
+    tokenizer: Any = load_encoder("sentence-transformers/all-MiniLM-L6-v2").tokenizer
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        **{f"{name}_token": tokenizer.special_tokens_map[f"{name}_token"] for name in ("cls", "sep", "pad", "unk")},
+    ).save_pretrained(folder)
+
+
+def measured(n: int, pool: int) -> pd.DataFrame:
+    """Seconds, peak memory and bytes left of each stage that has something to do, by `dvc repro`."""
+    with tempfile.TemporaryDirectory(prefix="hiddenstates-") as name:
+        folder = Path(name)
+        write_corpus(folder / "corpus", n)
+        write_model(folder / "model")
+        clone = folder / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        params = yaml.safe_load((clone / "params.yaml").read_text())
+        params["corpus"]["source"] = str(folder / "corpus")
+        params["states"] |= {"encoders": {"tiny": {"model": str(folder / "model")}}, "pool": pool}
+        (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        environment = environment_of(clone, None) | {"TQDM_DISABLE": "1"}
+        subprocess.run(["dvc", "repro", "--quiet", "compare"], cwd=clone, env=environment, check=True)
+        return pd.DataFrame({stage: _stage(clone, stage) for stage in STAGES}).T
+
+
+def _stage(clone: Path, stage: str) -> dict[str, float]:
+    out = clone / "out" / stage / ("tiny" if stage == "strategies" else "")
+    said = json.loads((out / "timings.json").read_text())["stage"]
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file() and not path.is_symlink())
+    return {"seconds": said["seconds"], "peak MB": said["peak memory, MB"], "MB left": size / 1e6}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("passages", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--pool", type=int, default=5_000)
+    arguments = parser.parse_args()
+    tables = {n: measured(n, arguments.pool) for n in arguments.passages}
+    table = pd.concat(tables, names=["passages", "stage"])
+    print(table.round(1).to_string())
+    first, last = min(tables), max(tables)
+    if first < last:
+        ratio = np.log(tables[last]["seconds"] / tables[first]["seconds"]) / np.log(last / first)
+        print(f"\ngrowth of seconds from {first:,} to {last:,} passages (1 is proportional):")
+        print(ratio.round(2).to_string())
+
+
+if __name__ == "__main__":
+    main()
