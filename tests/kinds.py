@@ -108,8 +108,9 @@ def another_encoder(folder: Path) -> Edit:
     from tiny import save_tiny  # transformers takes seconds to import
 
     save_tiny(folder / "model")
-    edit = text_folder(folder)
-    return edit | {"states": {"encoders": {"e5-small.v2": {"model": str(folder / "model")}}, "pool": 40}}
+    _beir(folder, {"test": range(32)})
+    states = {"encoders": {"e5-small.v2": {"model": str(folder / "model")}}, "pool": 40}
+    return {"corpus": {"source": str(folder)}, "states": states}
 
 
 KINDS: dict[str, Callable[[Path], Edit]] = {
