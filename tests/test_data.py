@@ -3,6 +3,7 @@ from typing import Literal
 
 import pytest
 
+from hiddenstates.core import data
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
@@ -148,3 +149,25 @@ def test_each_query_set_has_one_vote_on_the_measure_however_large_it_is() -> Non
     assert measure({"many": many, "a": a, "b": b}) == "mrr@10"
     assert measure({"many": many, "graded": graded, "a": a}) == "ndcg@10"
     assert measure({"many": many, "a": a}) == "ndcg@10"  # a draw
+
+
+def test_a_table_of_many_rows_is_read_from_disk_and_comes_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(data, "AT_ONCE", 3)
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
+    rows = [{"id": f"p{i}", "text": "é" * i} for i in range(8)]
+    made = data.table(rows, PASSAGE_COLUMNS)
+    assert made["id"][:] == [f"p{i}" for i in range(8)]
+    assert [len(text) for text in made["text"]] == list(range(8))
+    assert {buffer.parent is not None for buffer in made.data.column("text").chunk(0).buffers() if buffer} == {True}
+    assert list(tmp_path.iterdir()) == [], "the file has no name any more"
+    made.to_parquet(tmp_path / "passages.parquet")
+    again = data._read_parquet(tmp_path / "passages.parquet", PASSAGE_COLUMNS)
+    assert again[:] == made[:]
+    assert made.select([7, 0])["id"][:] == ["p7", "p0"]
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4])
+def test_a_table_has_as_many_rows_as_there_are(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "AT_ONCE", 3)
+    made = data.table([{"id": str(i)} for i in range(n)], PASSAGE_COLUMNS)
+    assert (len(made), made.column_names) == (n, list(PASSAGE_COLUMNS))

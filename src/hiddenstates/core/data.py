@@ -4,12 +4,14 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from statistics import median
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 from datasets.exceptions import DatasetsError
@@ -18,7 +20,7 @@ from pydantic import BaseModel
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as
-from hiddenstates.core.paths import ROOT
+from hiddenstates.core.paths import ROOT, out_folder
 from hiddenstates.core.relevance import Qrels, Run
 
 PASSAGE_COLUMNS = ("id", "entity", "title", "text", "image", "topic")
@@ -26,6 +28,9 @@ QUERY_COLUMNS = ("id", "set", "split", "text", "image", "template", "entity", "v
 SPLITS = ("train", "dev", "test")
 MISSING = "no such file"
 """The fault of an image that is not there."""
+
+AT_ONCE = 65_536
+"""Rows that are in memory at once; a table of more is read from disk when it is looked at."""
 
 FEW = 2
 """Relevant passages per query, of which finding the first is what counts."""
@@ -198,11 +203,34 @@ class Task:
 
 def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:
     """Rows as a dataset of exactly these string columns; "" where a row has no such key."""
-    filled: dict[str, list[str]] = {c: [] for c in columns}
-    for row in rows:
-        for c, values in filled.items():
-            values.append(str(row.get(c, "")))
-    return Dataset.from_dict(filled, features=_strings(columns))
+    schema = _strings(columns).arrow_schema
+    return Dataset(_kept((_batch(some, columns, schema) for some in _by(AT_ONCE, rows)), schema))
+
+
+def _batch(rows: Iterable[Row], columns: tuple[str, ...], schema: pa.Schema) -> pa.RecordBatch:
+    values = [[str(row.get(column, "")) for row in rows] for column in columns]
+    return pa.record_batch([pa.array(each, pa.string()) for each in values], schema=schema)
+
+
+def _by(size: int, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    every = iter(rows)
+    while some := list(islice(every, size)):
+        yield some
+
+
+def _kept(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """The batches as one table: one alone in memory, more of them in a file without a name, whose pages may go."""
+    first = list(islice(every := iter(batches), 1))
+    second = next(every, None)
+    if second is None:
+        return pa.Table.from_batches(first, schema)
+    place = out_folder() if out_folder().is_dir() else None  # what the system calls temporary may itself be memory
+    with tempfile.NamedTemporaryFile(dir=place, prefix=".table-") as file:
+        with pa.ipc.new_stream(file, schema) as writer:
+            for batch in chain(first, [second], every):
+                writer.write_batch(batch)
+        file.flush()
+        return pa.ipc.open_stream(pa.memory_map(file.name)).read_all()
 
 
 def pinned(name: str, passages: Dataset) -> str:
@@ -265,7 +293,8 @@ def _open_hub(name: str, revision: str | None) -> DatasetDict:
 
 def _read_parquet(path: Path, columns: tuple[str, ...]) -> Dataset:
     # not Dataset.from_parquet: that copies the file into ~/.cache and believes the copy
-    found = Dataset(pq.read_table(path))
+    with pq.ParquetFile(path) as file:
+        found = Dataset(_kept(file.iter_batches(AT_ONCE), file.schema_arrow))
     if found.features != _strings(columns):
         raise ValueError(f"{path.name} has the columns {found.features}, not {', '.join(columns)}, all strings")
     return found

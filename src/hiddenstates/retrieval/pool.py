@@ -60,10 +60,13 @@ class Pool:
         return self.judged + self.found + self.drawn
 
     def __str__(self) -> str:
-        return (
-            f"a pool of {len(self):,} of {self.passages:,} passages: {self.judged:,} judged, {self.found:,} that BM25 "
-            f"or the published embedding ranks high, {self.drawn:,} at random"
-        )
+        came = {
+            "judged": self.judged,
+            "that BM25 or the published embedding ranks high": self.found,
+            "at random": self.drawn,
+        }
+        parts = ", ".join(f"{n:,} {how}" for how, n in came.items() if n)
+        return f"a pool of {len(self):,} of {self.passages:,} passages: {parts}"
 
     def save(self, folder: Path) -> None:
         """pool.json"""

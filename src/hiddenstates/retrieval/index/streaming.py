@@ -48,6 +48,6 @@ def _check(queries: Embeddings, part: Embeddings, folder: Path) -> None:
     made = (queries.fingerprint, str(queries.strategy))
     if made != (part.fingerprint, str(part.strategy)):
         raise LabError(
-            f"{folder}: embeddings by {part.strategy} of model {part.fingerprint}, the queries are by {queries.strategy} "
-            f"of {queries.fingerprint}. Encode both alike."
+            f"{folder}: embeddings by {part.strategy} of model {part.fingerprint}, the queries are by "
+            f"{queries.strategy} of {queries.fingerprint}. Encode both alike."
         )
