@@ -1,7 +1,6 @@
-import json
-
 """What DVC cannot see, written down: code, the user's files, and settings that another section decides."""
 
+import json
 import os
 from pathlib import Path
 
