@@ -42,7 +42,9 @@ ASKED = ["bern", "the river of rome is a red flag of the city", "What is the cap
 
 NATIVE = ["-1/mean", "1/max", "0/first", "1/last", "2/first,mean", "sum(0..2)/mean", "sum(0*0.3,2*0.7)/weightedmean"]
 NATIVE += ["mean(0,2)/first", "1/mean+white.5", "1/meansqrtlen+raw"]
+NATIVE += ["1/mean+pca5", "1/mean+first7", "2/mean+white.5+white4"]
 OWN = ["concat(0,2)/mean", "1/mean+ln", "sum(0,1)/max", "concat(1,2)/max+ln+each.5", "sum(0,2)/mean+white.5"]
+OWN += ["concat(0,2)/mean+first9", "sum(0,2)/mean+pca4", "0.3*1/mean+first5 & 0.7*concat(0,1)/max+white3"]
 OWN += ["0.3*-1/mean & 0.7*concat(0,1)/max+each.5", "concat(0,2)/first,mean+ln"]
 KINDS = {"bert": None, "t5": "encoder", "qwen3": None, "clip": "text"}
 

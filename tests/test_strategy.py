@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.strategy import COMBINES, DEFAULT, Strategy
+from hiddenstates.core.strategy import COMBINES, DEFAULT, REDUCTIONS, Reduction, Strategy
 
 LAYERS = st.lists(st.integers(-30, 30), min_size=1, max_size=12, unique=True).map(tuple)
 SHRINKAGE = st.none() | st.floats(0, 1)
@@ -25,6 +25,7 @@ def valid(draw: st.DrawFn) -> Strategy:
         weights=draw(weights | st.just(())) if combine == "sum" else (),
         each=draw(SHRINKAGE),
         whiten=draw(SHRINKAGE),
+        reduced=draw(st.none() | st.builds(Reduction, st.sampled_from(REDUCTIONS), st.integers(2, 99_999))),
     )
 
 
@@ -60,6 +61,11 @@ def test_resolving_again_changes_nothing(layers: list[int], n_states: int) -> No
         ("3/mean+each.5", Strategy((3,), "single", "mean", each=0.5)),
         ("3/mean+ln+each0+white1+raw", Strategy((3,), "single", "mean", False, True, each=0.0, whiten=1.0)),
         ("3/mean+white", Strategy((3,), "single", "mean", whiten=0.9)),
+        ("3/mean+white128", Strategy((3,), "single", "mean", reduced=Reduction("white", 128))),
+        ("3/mean+white10+raw", Strategy((3,), "single", "mean", False, reduced=Reduction("white", 10))),
+        ("3/mean+white+white64", Strategy((3,), "single", "mean", whiten=0.9, reduced=Reduction("white", 64))),
+        ("3/mean+white.5+pca1", Strategy((3,), "single", "mean", whiten=0.5, reduced=Reduction("pca", 1))),
+        ("-1/eos+head+first256", Strategy((-1,), "single", "eos", head=True, reduced=Reduction("first", 256))),
     ],
 )
 def test_a_string_names_a_strategy(text: str, strategy: Strategy) -> None:
@@ -135,3 +141,29 @@ def test_unscaled_changes_the_length_and_nothing_else() -> None:
     assert str(DEFAULT) == "-1/mean"
     assert str(DEFAULT.unscaled) == "-1/mean+raw"
     assert DEFAULT.unscaled.layers == DEFAULT.layers
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("3/mean+pca0", r"strategy: \+pca0 keeps 0 dimensions\. Keep 1 or more"),
+        ("3/mean+first0", r"strategy: \+first0 keeps 0 dimensions\. Keep 1 or more"),
+        ("3/mean+last5", r"is not understood.*\+pca128"),
+        ("3/mean+pca4+first2", r"is not understood"),
+    ],
+)
+def test_a_number_of_dimensions_that_makes_no_sense_is_refused(text: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        Strategy.parse(text)
+
+
+def test_what_is_fitted_comes_in_the_order_in_which_it_is_done() -> None:
+    whole = Strategy.parse("concat(0,2)/mean+each.5+white.9+pca8+raw")
+    steps = [
+        "0/mean+each.5",
+        "2/mean+each.5",
+        "concat(0,2)/mean+each.5+white.9",
+        "concat(0,2)/mean+each.5+white.9+pca8",
+    ]
+    assert [str(step) for step in whole.whitened] == steps
+    assert [str(step) for step in Strategy.parse("2/mean+first8").whitened] == []

@@ -224,6 +224,9 @@ class Strategies(Section):
     learn_weights: bool = True  # of the layers, on dev
     shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = [0.5]  # each state also whitened so, before combining
     join: bool = True  # the default joined with the leading others, too
+    layers_at_most: Annotated[int, Field(ge=0)] | None = None  # what is chosen runs no more; null: any number
+    bytes_at_most: Annotated[int, Field(ge=4)] | None = None  # of a vector in float32 that is chosen; null: any number
+    dimensions: list[Annotated[int, Field(ge=1)]] = [64, 128]  # fewer, tried for the leading strategies; []: none
     most: int = Field(20_000, ge=100)  # strategies of one pooling that are all tried; of more, some are searched for
     margin: float = Field(0.01, ge=0, lt=1)  # of the measure: a smaller difference does not matter
     depth: int = Field(100, ge=10)  # passages that a search returns

@@ -11,19 +11,52 @@ from hiddenstates.core.errors import LabError
 
 COMBINES = ("single", "sum", "mean", "concat")
 WHITE = 0.9  # the shrinkage of a bare `+white`
+REDUCTIONS = ("first", "pca", "white")
 _SHRINKAGE = r"\d*\.?\d+(?:e-\d+)?"
+_PART = r"(?:\d*\.\d+(?:e-\d+)?|\d+e-\d+|[01])"  # `+white2` and on are numbers of dimensions
 _FORM = re.compile(
     r"(?:(?P<single>-?\d{1,3})|(?P<combine>[a-z]+)\((?P<layers>[^()]+)\))/(?P<pool>[a-z]+(?:,[a-z]+)*)"
     rf"(?P<ln>\+ln)?(?:\+each(?P<each>{_SHRINKAGE}))?(?P<head>\+head)?"
-    rf"(?P<white>\+white(?P<shrinkage>{_SHRINKAGE})?)?(?P<raw>\+raw)?"
+    rf"(?P<white>\+white(?P<shrinkage>{_PART})?)?"
+    r"(?:\+(?P<way>first|pca|white)(?P<dimensions>\d{1,5}))?(?P<raw>\+raw)?"
 )  # three digits: no model has a thousand layers, and a range of a billion would fill the memory
 _RANGE = re.compile(r"(-?\d{1,3})(?:\.\.(-?\d{1,3})|\*(?P<weight>-?\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 _EXAMPLES = (
     "Write -1/mean, sum(-4..-1)/mean, sum(2*0.3,6*0.7)/mean or concat(0,2,6)/first; "
     "/first,mean pools in both ways, side by side; +ln puts each state through a layer norm before combining, "
     "+each.5 whitens each state with shrinkage .5, +head applies the model's own modules after pooling, "
-    "+white.9 whitens what comes out with shrinkage .9, +raw leaves the length as it is"
+    "+white.9 whitens what comes out with shrinkage .9, +first128 keeps the first 128 dimensions, +pca128 the 128 "
+    "principal components, +white128 those of equal variance, +raw leaves the length as it is"
 )
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Fewer dimensions of the combined vector.
+
+    way:        "first" keeps the first dimensions, which is how Matryoshka embeddings are truncated (Kusupati et al.
+                2022); "pca" the principal components, the mean taken away; "white" these with equal variances
+                (Su et al. 2021, there called whitening-k)
+    dimensions: how many are kept; for "white" 2 or more, since `+white1` is a shrinkage
+    """
+
+    way: str
+    dimensions: int
+
+    def __post_init__(self) -> None:
+        if self.way not in REDUCTIONS:
+            raise LabError(f"strategy: unknown reduction {self.way!r}. Choose one of {', '.join(REDUCTIONS)}.")
+        least = 2 if self.way == "white" else 1
+        if self.dimensions < least:
+            raise LabError(f"strategy: {self} keeps {self.dimensions} dimensions. Keep {least} or more.")
+
+    def __str__(self) -> str:
+        return f"+{self.way}{self.dimensions}"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it must be fitted to passages."""
+        return self.way != "first"
 
 
 @dataclass(frozen=True)
@@ -43,6 +76,7 @@ class Strategy:
     whiten:     whiten the combined vector before it is scaled (Su et al. 2021), with this shrinkage
     head:       apply the model's own modules after pooling to the combined vector, a
                 `hiddenstates.encoding.head.Head`, before it is whitened or scaled
+    reduced:    keep fewer dimensions of what came out, before it is scaled; None keeps all
 
     Shrinkage is that of `hiddenstates.encoding.whitening.fit`; None does not whiten. What a whitening was fitted to,
     `hiddenstates.encoding.whitening.Whitenings` holds.
@@ -57,6 +91,7 @@ class Strategy:
     each: float | None = None
     whiten: float | None = None
     head: bool = False
+    reduced: Reduction | None = None
 
     def __post_init__(self) -> None:
         if self.combine not in COMBINES:
@@ -81,7 +116,7 @@ class Strategy:
     def steps(self) -> str:
         """What is done to its states and to what they combine to, `+ln+each.5` say."""
         own = "+ln" * self.layer_norm + _step("+each", self.each) + "+head" * self.head
-        return own + _step("+white", self.whiten)
+        return own + _step("+white", self.whiten) + (str(self.reduced) if self.reduced else "")
 
     @property
     def pools(self) -> list[str]:
@@ -103,8 +138,9 @@ class Strategy:
         combine = "single" if found["single"] or len(layers) == 1 else found["combine"]
         each = float(found["each"]) if found["each"] else None
         whiten = float(found["shrinkage"] or WHITE) if found["white"] else None
-        plain, normed = not found["raw"], bool(found["ln"])
-        return cls(layers, combine, found["pool"], plain, normed, weights, each, whiten, bool(found["head"]))
+        plain, normed, head = not found["raw"], bool(found["ln"]), bool(found["head"])
+        reduced = Reduction(found["way"], int(found["dimensions"])) if found["way"] else None
+        return cls(layers, combine, found["pool"], plain, normed, weights, each, whiten, head, reduced)
 
     @property
     def scaled(self) -> Self:
@@ -113,16 +149,20 @@ class Strategy:
 
     def states(self) -> list[Self]:
         """Each of its states alone, with what is done to it before the states are weighted and combined."""
-        alone = replace(
-            self, layers=self.layers[:1], combine="single", normalize=True, weights=(), whiten=None, head=False
-        )
-        return [replace(alone, layers=(layer,)) for layer in self.layers]
+        made = Strategy(self.layers[:1], "single", self.pool, layer_norm=self.layer_norm, each=self.each)
+        return [replace(made, layers=(layer,)) for layer in self.layers]
 
     @property
     def whitened(self) -> "list[Strategy]":
-        """What its steps whiten, each as a strategy: its states alone, or the combined ones; empty where none does."""
-        combined = [] if self.whiten is None else [self.scaled]
-        return combined if self.each is None else [*self.states(), *combined]
+        """What its steps are fitted to, each as a strategy: its states alone, then the combined ones; often empty."""
+        alone = self.states() if self.each is not None else []
+        combined = [self.full] if self.whiten is not None else []
+        return [*alone, *combined, *([self.scaled] if self.reduced and self.reduced.fitted else [])]
+
+    @property
+    def full(self) -> Self:
+        """The same strategy with all its dimensions, its vectors scaled to length 1."""
+        return replace(self.scaled, reduced=None)
 
     def resolve(self, n_states: int) -> Self:
         """The same strategy with layers counted from 0, ascending, for a model of `n_states` hidden states."""

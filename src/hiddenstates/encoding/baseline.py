@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from pydantic import BaseModel
 
+from hiddenstates.core.joined import AnyStrategy, terms
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.head import Head, Step
 
+NO_HEAD = Head()
 PREFIX = "head."
 """What the names of a head's tensors begin with, where they lie beside others."""
 
@@ -49,8 +51,7 @@ class Baseline:
 
     def dimensions(self, width: int) -> int:
         """Of its vectors, for states of this width."""
-        states = len(self.strategy.layers) if self.strategy.combine == "concat" else 1
-        return self.head.dimensions(width * states * len(self.strategy.pools))
+        return dimensions(replace(self.strategy, head=True), width, self.head)
 
     def about(self) -> dict[str, object]:
         """For JSON, as `BaselineAbout` reads it."""
@@ -66,6 +67,18 @@ class Baseline:
         """What `about` and `tensors` say. ValueError or LabError where they make no sense."""
         head = Head.of(about.head, {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()})
         return cls(Strategy.parse(about.strategy), about.published, about.origin, head)
+
+
+def dimensions(strategy: AnyStrategy, width: int, head: Head = NO_HEAD) -> int:
+    """Numbers of the vector that it makes of states of this width. head: what its `+head` applies"""
+    return sum(_dimensions(part, width, head) for part in terms(strategy))
+
+
+def _dimensions(strategy: Strategy, width: int, head: Head) -> int:
+    if strategy.reduced:
+        return strategy.reduced.dimensions
+    combined = width * len(strategy.pools) * (len(strategy.layers) if strategy.combine == "concat" else 1)
+    return head.dimensions(combined) if strategy.head else combined
 
 
 MEAN = Baseline(DEFAULT, False, "the mean of the last state")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.whitening import Whitenings, fit
+from hiddenstates.encoding.whitening import Whitening, Whitenings, fit, fit_leading
 
 
 def fitted_all(strategies: Iterable[AnyStrategy], states: PooledStates) -> Whitenings:
@@ -28,9 +28,17 @@ def fitted(strategy: AnyStrategy, states: PooledStates, known: Whitenings | None
         if known and str(step) in known.parts:
             found |= known.only([step])
             continue
-        shrinkage, before = _undone(step)
-        found |= Whitenings({str(step): fit(states.embed(before.unscaled, found).vectors, shrinkage)})
+        found |= Whitenings({str(step): _fit(step, states, found)})
     return found
+
+
+def _fit(step: Strategy, states: PooledStates, known: Whitenings) -> Whitening:
+    """What the last step of the strategy does, fitted to what those before it make of the states."""
+    if step.reduced:
+        before = replace(step, reduced=None)
+        return fit_leading(states.embed(before.unscaled, known).vectors, step.reduced)
+    shrinkage, before = _undone(step)
+    return fit(states.embed(before.unscaled, known).vectors, shrinkage)
 
 
 def _undone(step: Strategy) -> tuple[float, Strategy]:

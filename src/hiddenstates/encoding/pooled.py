@@ -181,7 +181,21 @@ def _combined(
         vectors = states.mean(0) if strategy.combine == "mean" else states.sum(0)
     if strategy.head:
         vectors = head.apply(vectors)
-    return vectors if strategy.whiten is None else whitening.of(strategy.scaled).apply(vectors)
+    if strategy.whiten is not None:
+        vectors = whitening.of(strategy.full).apply(vectors)
+    return _reduced(vectors, strategy, whitening)
+
+
+def _reduced(
+    vectors: Float32[np.ndarray, "item width"], strategy: Strategy, whitening: Whitenings
+) -> Float32[np.ndarray, "item kept"]:
+    if strategy.reduced is None:
+        return vectors
+    if strategy.reduced.fitted:
+        return whitening.of(strategy.scaled).apply(vectors)
+    if strategy.reduced.dimensions > vectors.shape[1]:
+        raise LabError(f"strategy {strategy}: its vectors have {vectors.shape[1]} dimensions. Keep no more.")
+    return np.ascontiguousarray(vectors[:, : strategy.reduced.dimensions])
 
 
 def _scaled(embeddings: Embeddings) -> Embeddings:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import write_tensors
-from hiddenstates.core.strategy import Strategy
+from hiddenstates.core.strategy import Reduction, Strategy
 
 Vectors = Float32[np.ndarray, "item width"]
 NOTHING = 1e-10  # of the largest variance: a direction with less holds rounding errors
@@ -23,12 +23,12 @@ CONSTANT = 1e-12  # of the mean square: vectors that vary less differ by float32
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """x becomes (x - mean) @ matrix (Su et al. 2021). Made by `fit`."""
+    """x becomes (x - mean) @ matrix (Su et al. 2021). Made by `fit`; by `fit_leading` with fewer columns than rows."""
 
     mean: Float32[np.ndarray, " width"]
-    matrix: Float32[np.ndarray, "width width"]
+    matrix: Float32[np.ndarray, "width kept"]
 
-    def apply(self, vectors: Vectors) -> Vectors:
+    def apply(self, vectors: Vectors) -> Float32[np.ndarray, "item kept"]:
         if vectors.shape[1] != len(self.mean):
             raise LabError(
                 f"whitening: fitted on {len(self.mean)} dimensions, the vectors have {vectors.shape[1]}. Fit it again."
@@ -48,7 +48,7 @@ class Whitenings:
     """All that the whitening steps of a strategy were fitted to. Made by `hiddenstates.encoding.fitting.fitted`.
 
     parts: by what was whitened, as a strategy: a state alone (`5/max+ln+each.5`), or the combined ones
-           (`concat(0,6)/mean+white.9`)
+           (`concat(0,6)/mean+white.9`), or the leading dimensions of these (`concat(0,6)/mean+pca128`)
     """
 
     parts: Mapping[str, Whitening]
@@ -125,6 +125,25 @@ class Spectrum:
         matrix = (self.directions.T * (inside - outside)) @ self.directions + outside * np.eye(width)
         return Whitening(self.mean.astype(np.float32), matrix.astype(np.float32))
 
+    def leading(self, reduction: Reduction) -> Whitening:
+        """As by `fit_leading`."""
+        kept, rank = reduction.dimensions, len(self.variances)
+        if kept > rank:
+            raise LabError(
+                f"strategy: {reduction} keeps {kept} dimensions, and the vectors that it is fitted on fill {rank} of "
+                f"{len(self.mean)}. Keep {rank} at most."
+            )
+        directions = self.directions[::-1][:kept]  # the variances ascend
+        largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
+        widths = np.sqrt(self.variances[::-1][:kept]) if reduction.way == "white" else np.ones(kept)
+        matrix = (directions * np.sign(largest)).T / widths  # a direction's sign is free: the largest entry's is plus
+        return Whitening(self.mean.astype(np.float32), matrix.astype(np.float32))
+
+
+def fit_leading(vectors: Vectors, reduction: Reduction) -> Whitening:
+    """The principal components of these vectors, their mean taken away; for `white` each with variance 1."""
+    return Spectrum.of(vectors).leading(reduction)
+
 
 def fit(vectors: Vectors, shrinkage: float = 0.0) -> Whitening:
     """The whitening of these vectors: their mean, and the inverse square root of their covariance.
@@ -160,7 +179,7 @@ def training_passages(task: Task) -> list[str]:
 
 
 def _whitening(mean: np.ndarray, matrix: np.ndarray) -> Whitening:
-    if mean.ndim != 1 or matrix.shape != 2 * mean.shape:
+    if mean.ndim != 1 or matrix.ndim != 2 or len(matrix) != len(mean) or matrix.shape[1] > len(mean):
         raise ValueError(f"a mean of {mean.shape} and a matrix of {matrix.shape}")
     return Whitening(mean.astype(np.float32), matrix.astype(np.float32))
 

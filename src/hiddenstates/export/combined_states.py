@@ -1,8 +1,8 @@
 """One vector per text from several hidden states of a transformer, for sentence-transformers.
 
 This file travels with the model, and needs torch and sentence-transformers alone. Each part pools some hidden states
-over the tokens, may put each through a layer norm or whiten it, combines them, and may whiten or scale what comes out;
-the parts then stand side by side. config.json says which, model.safetensors holds the numbers.
+over the tokens, may put each through a layer norm or whiten it, combines them, and may whiten, reduce or scale what comes
+out; the parts then stand side by side. config.json says which, model.safetensors holds the numbers.
 """
 
 import shutil
@@ -70,7 +70,9 @@ class CombinedStates(Module):
         vectors = torch.cat(weighted, dim=1) if part["combine"] == "concat" else torch.stack(weighted).sum(0)
         for i, step in enumerate(part["head"]):
             vectors = self._step(f"{name}.head.{i}", step, vectors)
-        vectors = self._whitened(f"{name}.white", vectors)
+        for fitted in ("white", "reduced"):
+            vectors = self._whitened(f"{name}.{fitted}", vectors)
+        vectors = vectors[:, : part.get("first")]
         if part["normalize"]:
             vectors = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         return vectors * part["scale"]

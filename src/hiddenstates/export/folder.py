@@ -15,6 +15,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Weighted
 from torch import nn
 
 from hiddenstates.core.errors import LabError, shortened
+from hiddenstates.encoding.baseline import dimensions
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.head import LayerNorm, Linear, Step
@@ -25,7 +26,7 @@ from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.export import combined_states
 from hiddenstates.export.card import card
 from hiddenstates.export.combined_states import CombinedStates
-from hiddenstates.export.plan import Plan, dimensions, plan
+from hiddenstates.export.plan import Plan, plan
 from hiddenstates.export.reading import quiet, read
 
 FARTHEST = 1e-6
@@ -60,7 +61,8 @@ def export(encoder: Encoder, choice: Choice, folder: Path, stage: Path | None = 
         raise LabError(f"{folder} is there already. Name a new folder.")
     _check(encoder, choice)
     strategy = choice.strategy.resolve(len(encoder.state_map))
-    written, width = plan(strategy, choice.whitening or Whitenings({}), encoder), dimensions(strategy, encoder)
+    written = plan(strategy, choice.whitening or Whitenings({}), encoder)
+    width = dimensions(strategy, encoder.width, encoder.baseline.head)
     ours = {side: choice.encode(encoder, SAMPLES, side=side).vectors for side in SIDES}
     with TemporaryDirectory(dir=_parent(folder)) as scratch, quiet():
         source = _source(encoder, Path(scratch) / "whole")

@@ -8,10 +8,11 @@ import numpy as np
 
 from hiddenstates.core.joined import AnyStrategy, terms
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.baseline import dimensions
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.head import Head, Linear, Step
 from hiddenstates.encoding.published import MODES
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.whitening import Whitening, Whitenings
 
 NATIVE = {ours: theirs for theirs, ours in MODES.items()}
 """Our poolings that sentence-transformers has, and what it calls them."""
@@ -46,7 +47,7 @@ class Plan:
 def plan(strategy: AnyStrategy, whitening: Whitenings, encoder: Encoder) -> Plan:
     """How the strategy is written. It is resolved; whitening: all that it whitens by."""
     if isinstance(strategy, Strategy) and _speakable(strategy):
-        return _native(strategy, whitening, encoder.baseline.head)
+        return _native(strategy, whitening, encoder)
     parts, tensors = [], dict[str, np.ndarray]()
     for i, (part, weight) in enumerate(terms(strategy).items()):
         parts.append(_part(part, weight, encoder.baseline.head))
@@ -63,7 +64,7 @@ def _speakable(strategy: Strategy) -> bool:
         return False
     if strategy.combine == "single":
         return True
-    scaled = strategy.normalize and not strategy.head and strategy.whiten is None
+    scaled = strategy.normalize and not strategy.head and strategy.whiten is None and strategy.reduced is None
     return strategy.combine != "concat" and "max" not in strategy.pools and _total(strategy) > 0 and scaled
 
 
@@ -71,18 +72,26 @@ def _total(strategy: Strategy) -> float:
     return sum(strategy.weights or (1.0,) * len(strategy.layers))
 
 
-def _native(strategy: Strategy, whitening: Whitenings, head: Head) -> Plan:
+def _native(strategy: Strategy, whitening: Whitenings, encoder: Encoder) -> Plan:
     weights: tuple[float, ...] = ()
     if strategy.combine != "single":
         given = dict(zip(strategy.layers, strategy.weights or (1.0,) * len(strategy.layers), strict=True))
         weights = tuple(given.get(layer, 0.0) for layer in range(strategy.layers[0], strategy.layers[-1] + 1))
-    steps = head.steps if strategy.head else ()
+    steps = encoder.baseline.head.steps if strategy.head else ()
     if strategy.whiten is not None:
-        fitted = whitening.of(strategy.scaled)
-        matrix = np.ascontiguousarray(fitted.matrix.T)
-        steps = (*steps, Linear(matrix, -(matrix.astype(np.float64) @ fitted.mean).astype(np.float32)))
+        steps = (*steps, _linear(whitening.of(strategy.full)))
+    if strategy.reduced and strategy.reduced.fitted:
+        steps = (*steps, _linear(whitening.of(strategy.scaled)))
+    elif strategy.reduced:
+        whole = dimensions(replace(strategy, reduced=None), encoder.width, encoder.baseline.head)
+        steps = (*steps, Linear(np.eye(strategy.reduced.dimensions, whole, dtype=np.float32)))
     modes = tuple(NATIVE[pool] for pool in strategy.pools)
     return Plan(strategy.layers, weights, modes, steps, strategy.normalize)
+
+
+def _linear(fitted: Whitening) -> Linear:
+    matrix = np.ascontiguousarray(fitted.matrix.T)
+    return Linear(matrix, -(matrix.astype(np.float64) @ fitted.mean).astype(np.float32))
 
 
 def _part(part: Strategy, weight: float, head: Head) -> dict[str, Any]:
@@ -95,6 +104,7 @@ def _part(part: Strategy, weight: float, head: Head) -> dict[str, Any]:
         "weights": weights,
         "combine": "concat" if part.combine == "concat" else "sum",
         "head": head.settings() if part.head else [],
+        "first": part.reduced.dimensions if part.reduced and not part.reduced.fitted else None,
         "normalize": part.normalize,
         "scale": float(np.sqrt(weight)),
     }
@@ -107,18 +117,9 @@ def _tensors(part: Strategy, whitening: Whitenings, head: Head) -> list[tuple[st
         found += [(f"head.{name}", tensor) for name, tensor in head.tensors().items()]
     alone = zip(part.layers, part.states(), strict=True) if part.each is not None else ()
     steps = {f"each.{layer}": state for layer, state in alone}
-    steps |= {} if part.whiten is None else {"white": part.scaled}
+    steps |= {} if part.whiten is None else {"white": part.full}
+    steps |= {"reduced": part.scaled} if part.reduced and part.reduced.fitted else {}
     for name, step in steps.items():
         fitted = whitening.of(step)
         found += [(f"{name}.mean", fitted.mean), (f"{name}.matrix", fitted.matrix)]
     return found
-
-
-def dimensions(strategy: AnyStrategy, encoder: Encoder) -> int:
-    """Of the vector that comes out."""
-    return sum(
-        replace(encoder.baseline, strategy=part, head=encoder.baseline.head if part.head else Head()).dimensions(
-            encoder.width
-        )
-        for part in terms(strategy)
-    )

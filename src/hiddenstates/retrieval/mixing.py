@@ -25,14 +25,21 @@ Judged = Float32[Tensor, "query passage"]
 
 
 def learn_weights(
-    states: TaskStates, dev: Task, pool: str, layer_norm: bool, seed: int, sets: Sequence[str] | None = None
+    states: TaskStates,
+    dev: Task,
+    pool: str,
+    layer_norm: bool,
+    seed: int,
+    sets: Sequence[str] | None = None,
+    highest: int | None = None,
 ) -> Strategy:
     """The sum of all layers under the weights, positive and of sum 1, that fit the dev queries best.
 
     Retrieval: the cross-entropy of a softmax over passages, the relevant ones of a query sharing its target equally.
     Similarity: Pearson's correlation of cosine and score.
 
-    sets: the query sets to learn from, each weighing the same; None: all
+    sets:    the query sets to learn from, each weighing the same; None: all
+    highest: the last of the layers that is taken; None: all are
     """
     random = np.random.default_rng(seed)
     asked = _queries(dev, sets or dev.sets, random)
@@ -40,11 +47,12 @@ def learn_weights(
     grades = torch.tensor([[dev.qrels[q].get(p, torch.nan) for p in offered] for q in asked])
     importance = torch.tensor(list(asked.values()))
     cosines = _cosines(
-        _tensor(states.queries.select(asked), pool, layer_norm),
-        _tensor(states.passages.select(offered), pool, layer_norm),
+        _tensor(states.queries.select(asked), pool, layer_norm, highest),
+        _tensor(states.passages.select(offered), pool, layer_norm, highest),
     )
     loss = _uncorrelated if dev.measure == "similarity" else _surprise
-    scores = torch.zeros(len(states.queries.state_map), requires_grad=True)
+    n_states = len(states.queries.state_map)
+    scores = torch.zeros(n_states if highest is None else min(highest + 1, n_states), requires_grad=True)
     optimizer = torch.optim.Adam([scores], lr=RATE)
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -72,8 +80,10 @@ def _passages(dev: Task, asked: Sequence[str], random: np.random.Generator) -> l
     return [*judged, *others[: max(PASSAGES - len(judged), 0)]]
 
 
-def _tensor(states: PooledStates, pool: str, layer_norm: bool) -> Float32[Tensor, "layer item d_model"]:
-    values = states.values[pool]
+def _tensor(
+    states: PooledStates, pool: str, layer_norm: bool, highest: int | None
+) -> Float32[Tensor, "layer item d_model"]:
+    values = states.values[pool][: None if highest is None else highest + 1]
     return torch.from_numpy(layer_normed(values) if layer_norm else values)
 
 

@@ -14,6 +14,7 @@ from hiddenstates.encoding.fitting import fitted_all
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.joining import sweep_joined
+from hiddenstates.retrieval.limits import Limits
 from hiddenstates.retrieval.mixing import learn_weights
 from hiddenstates.retrieval.sweep import Sweep, extended
 from hiddenstates.retrieval.validation import Proposal, Rows, Validation, Values, equally, group_of, led
@@ -49,6 +50,7 @@ class Search:
     learn:    learn weights of the layers, too, each time from the queries that choose
     join:     join the default with others, too
     training: ids of the passages that whitenings are fitted on
+    limits:   what is chosen costs no more. The default may: then it is what gains are measured from, and not chosen
     """
 
     swept: Sweep
@@ -61,7 +63,13 @@ class Search:
     join: bool
     training: Sequence[str]
     seed: int
+    limits: Limits = Limits()
     joined: dict[AnyStrategy, Sweep] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        constant = set(self.swept.constant)
+        useful = [_vector(one) for one in self.swept.strategies if one not in constant] if self.limits else []
+        self.limits.check(useful, self.states.passages)
 
     def __call__(self, rows: Rows) -> Proposal:
         """What these queries alone would take."""
@@ -80,7 +88,7 @@ class Search:
         scored = [self._of(self.swept, rows)]
         if self.learn:
             scored.append(self._of(self._learned(_leading(scored, self.default), rows), rows))
-        partners = _leading(scored, self.default)[:PARTNERS] if self.join else []
+        partners = _leading(scored, self.default)[:PARTNERS] if self.join and self.allows(self.default) else []
         return scored + [self._of(part, rows) for part in self._joined(partners)]
 
     @property
@@ -92,20 +100,25 @@ class Search:
         """What these strategies whiten by."""
         return fitted_all(strategies, self.states.passages.select(self.training))
 
+    def allows(self, strategy: AnyStrategy) -> bool:
+        """Whether it may be chosen, as far as its cost goes."""
+        return not self.limits or self.limits.hold(strategy, self.states.passages)
+
     def _of(self, part: Sweep, rows: Rows) -> Scored:
-        """With the gain of each strategy less its error; never of one that ranks nothing."""
+        """With the gain of each strategy less its error; never of one that ranks nothing, or is beyond the limits."""
         weights = equally(self.task, self.sets, rows)
         gains, errors = led(part.values[self.measure], self.baseline, weights, group_of(self.task))
-        constant = set(part.constant)
-        still = np.array([strategy in constant for strategy in part.strategies], dtype=bool)
-        return part, np.where(still, -np.inf, np.round(gains - CAUTION * np.minimum(errors, 9.0), 9))
+        left_out = set(part.constant).union(one for one in part.strategies if not self.allows(_vector(one)))
+        out = np.array([strategy in left_out for strategy in part.strategies], dtype=bool)
+        return part, np.where(out, -np.inf, np.round(gains - CAUTION * np.minimum(errors, 9.0), 9))
 
     def _learned(self, leading: Sequence[AnyStrategy], rows: Rows) -> Sweep:
         ids = self.task.queries["id"][:]
         train = self.task.within(self.task.kb.ids, [ids[i] for i in np.flatnonzero(rows)])
-        plain = [s for s in leading if isinstance(s, Strategy) and s.each is None]
+        plain = [s for s in leading if isinstance(s, Strategy) and s.each is None and s.reduced is None]
         spaces = list(dict.fromkeys((s.pool, s.layer_norm) for s in plain))[:MIXED]
-        mixes = [learn_weights(self.states, train, *space, self.seed, self.sets) for space in spaces]
+        highest = self.limits.layers
+        mixes = [learn_weights(self.states, train, *space, self.seed, self.sets, highest) for space in spaces]
         return self._alone([mix for mix in dict.fromkeys(mixes) if mix.weights])
 
     def _alone(self, strategies: Sequence[AnyStrategy]) -> Sweep:
@@ -147,9 +160,13 @@ def picked(strategies: Sequence[AnyStrategy], swept: Sweep) -> Sweep:
 
 
 def decided(search: Search, found: Validation, margin: float) -> Choice:
-    """What later stages use: what the procedure takes, if choosing pays, else the default. `found`: of this search"""
-    strategy = parse(found.proposal.name) if found.pays else search.default
-    values = found.proposal.values if found.pays else search.baseline
+    """What later stages use: what the procedure takes, if choosing pays, else the default. `found`: of this search
+
+    A default beyond the limits is never used: then what the procedure takes is, whether it pays or not.
+    """
+    taken = found.pays or not search.allows(search.default)
+    strategy = parse(found.proposal.name) if taken else search.default
+    values = found.proposal.values if taken else search.baseline
     evidence = {
         "measure": search.measure,
         "split": "dev",
@@ -161,5 +178,7 @@ def decided(search: Search, found: Validation, margin: float) -> Choice:
         "cross-validated": found.evidence(),
         "margin": margin,
     }
+    if search.limits:
+        evidence["limits"] = str(search.limits)
     whitening = search.whitening([strategy]) if strategy.whitened else None
     return Choice(strategy, search.states.passages.fingerprint, evidence, whitening)
