@@ -44,6 +44,17 @@ def case(folder: Path) -> Case:
     return Case("What is the capital of the country with this flag?", flag(folder), found, 1)
 
 
+SERVED = pd.DataFrame(
+    {
+        "layers": [0, 1, 2],
+        "bytes": [64, 512, 1536],
+        "difference": [-0.1, -0.01, np.nan],
+        "low": [-0.2, -0.03, np.nan],
+        "high": [-0.05, 0.01, np.nan],
+        "verdict": ["worse", "undecided", np.nan],
+    },
+    index=["0/mean+pca16", "1/mean", "2/mean"],
+)
 DRAWN: dict[str, Callable[[Path], Figure]] = {
     "heatmaps": lambda _: figures.heatmaps({"a": GRID, "b": GRID, "c": GRID, "d": 0 * GRID}, "mrr@10", "state", "pool"),
     "differences": lambda _: figures.differences(GAINS, "mrr@10", "the default"),
@@ -57,6 +68,7 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "lettered": lambda _: figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor"),
     "overlays": lambda _: figures.overlays(SEEN, {"CH": {"attention": CELLS, "cosine": -CELLS}}, "a number a box"),
     "frontiers": lambda _: figures.frontiers(FACTORIES, "recall", ["megabytes", "compared"], 0.95),
+    "served": lambda _: figures.served(SERVED, "mrr@10", "2/mean", "1/mean", 0.01),
     "gallery": lambda folder: figures.gallery([case(folder)]),
     "pictures": lambda folder: figures.pictures({"CH": [flag(folder)], "FR": [flag(folder), flag(folder)]}),
 }

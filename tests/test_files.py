@@ -6,9 +6,11 @@ from threading import Event
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 
 from hiddenstates.core import files
 from hiddenstates.core.errors import LabError
@@ -134,6 +136,12 @@ def test_a_file_that_was_cut_short_is_not_mapped(tmp_path: Path) -> None:
     write_tensors(some_tensors(), tmp_path / "file")
     (tmp_path / "file").write_bytes((tmp_path / "file").read_bytes()[:-1])
     with pytest.raises(SafetensorError):
+        mapped_tensors(tmp_path / "file")
+
+
+def test_numbers_that_numpy_does_not_have_are_refused(tmp_path: Path) -> None:
+    save_torch({"mean": torch.zeros(2, dtype=torch.bfloat16)}, tmp_path / "file")
+    with pytest.raises(ValueError, match=r"it holds numbers of kind BF16; numpy has U64, .*BOOL"):
         mapped_tensors(tmp_path / "file")
 
 

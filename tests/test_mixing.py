@@ -155,3 +155,12 @@ def test_what_is_known_is_not_added_again_and_constant_is_named(swept: Sweep) ->
     assert whole.constant == [constant]
     assert (whole.means.loc[str(constant)] == 0).all()
     assert str(constant) not in overall(whole, "mrr@10").index
+
+
+def test_layers_beyond_the_limit_get_no_weight() -> None:
+    found = learn_weights(states(), task(), "mean", False, 0, highest=1)
+    assert set(found.layers) <= {0, 1}
+    assert learn_weights(states(), task(), "mean", False, 0, highest=0) == Strategy((0,), "single", "mean")
+    assert learn_weights(states(), task(), "mean", False, 0, highest=9) == learn_weights(
+        states(), task(), "mean", False, 0
+    )

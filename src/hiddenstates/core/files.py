@@ -179,7 +179,10 @@ def mapped_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _mapped(path: Path, first: int, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
-    kind = np.dtype({name: kind for kind, name in DTYPES.items()}[dtype])
+    kinds = {name: kind for kind, name in DTYPES.items()}
+    if dtype not in kinds:
+        raise ValueError(f"it holds numbers of kind {dtype}; numpy has {', '.join(kinds)}")
+    kind = np.dtype(kinds[dtype])
     if not all(shape):
         return np.empty(shape, kind)
     return np.asarray(np.memmap(path, kind, "c", first + data_offsets[0], tuple(shape)))

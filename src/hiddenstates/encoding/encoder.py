@@ -261,10 +261,10 @@ class Encoder:
 
     def _states(self, arguments: dict[str, Any], layers: Sequence[int] | None) -> Tensor:
         """[layer, batch, position, d_model] of a batch: all states, or these alone."""
-        exits = [self.seen.exits[layer] for layer in layers or () if self.seen.exits]
-        doors = [exit for exit in exits if exit is not None]
-        if layers is not None and len(doors) == len(layers):
-            return stacked(states_at(self.model, doors, lambda: run(self.model, arguments)))
+        exits = [self.seen.exits[layer] for layer in layers] if layers and self.seen.exits else []
+        known = [exit for exit in exits if exit is not None]
+        if known and len(known) == len(exits):
+            return stacked(states_at(self.model, known, lambda: run(self.model, arguments)))
         values = stacked(hidden_states(self.model, arguments, self.part.output))
         if len(values) != len(self.state_map):
             raise LabError(

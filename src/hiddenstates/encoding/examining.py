@@ -5,6 +5,7 @@ text may be; whether an image has a class token.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hiddenstates.core.errors import LabError, shortened
-from hiddenstates.encoding.exits import Exits, find_exits
+from hiddenstates.encoding.exits import Exits, find_exits, stopped_at
 from hiddenstates.encoding.families import Part, State, StateMap
 from hiddenstates.encoding.models import refuse_missing
 from hiddenstates.encoding.readers import ImageReader, Reader, Row, TextReader
@@ -209,10 +210,6 @@ def longest_text(probe: Probe, reader: TextReader, state_map: StateMap) -> int:
     return least
 
 
-class _Enough(Exception):  # noqa: N818 (no error)
-    """The first layer has been reached, or is through."""
-
-
 ENTERED_ONLY = 1024
 """A longer text is followed to the door of the first layer, not through it: attention takes its length squared."""
 
@@ -220,30 +217,19 @@ ENTERED_ONLY = 1024
 def _takes(probe: Probe, reader: TextReader, state_map: StateMap, length: int) -> bool:
     """Whether the model runs on a text of so many tokens, seen from its first layer."""
     arguments = arguments_of(reader, sample_rows(reader, (length,)))
-    handle = _stopped(probe, state_map, length > ENTERED_ONLY)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), _stopped(probe, state_map, length > ENTERED_ONLY):
             hidden_states(probe.model, arguments, probe.part.output)
-    except _Enough:
-        return True
     except Exception:  # an index out of range, a shape that does not fit: whatever it is, it does not run
         return False
-    finally:
-        if handle:
-            handle.remove()
     return True
 
 
-def _stopped(probe: Probe, state_map: StateMap, at_its_door: bool) -> Any:
-    """A hook that stops the model after, or before, what makes state 1; None where no module does."""
-
-    def stop(*_: Any) -> None:
-        raise _Enough
-
+def _stopped(probe: Probe, state_map: StateMap, at_its_door: bool) -> AbstractContextManager[None]:
+    """What stops the model after, or before, what makes state 1; nothing where no module does."""
     if len(state_map) < 2 or not state_map[1].traced or state_map[1].module == state_map[0].module:
-        return None
-    module = probe.model.get_submodule(state_map[1].module.removeprefix(f"{probe.part.path}."))
-    return module.register_forward_pre_hook(stop) if at_its_door else module.register_forward_hook(stop)
+        return nullcontext()
+    return stopped_at(probe.model.get_submodule(state_map[1].module.removeprefix(f"{probe.part.path}.")), at_its_door)
 
 
 def sample_rows(reader: TextReader, lengths: Sequence[int]) -> list[list[int]]:

@@ -1,8 +1,8 @@
 """Early exit: some hidden states of a forward pass, which ends as soon as the highest of them is there."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,21 @@ Exits = Sequence[Exit | None]
 
 class _Reached(Exception):  # noqa: N818 (no error)
     """All that was wanted is there."""
+
+
+@contextmanager
+def stopped_at(module: nn.Module, before: bool = False) -> Iterator[None]:
+    """What runs inside ends, quietly, as soon as the module has put something out; or is about to run."""
+
+    def stop(*_: Any) -> None:
+        raise _Reached
+
+    handle = module.register_forward_pre_hook(stop) if before else module.register_forward_hook(stop)
+    try:
+        with suppress(_Reached):
+            yield
+    finally:
+        handle.remove()
 
 
 def find_exits(model: nn.Module, path: str, state_map: StateMap, states: Tensor, run: Callable[[], object]) -> Exits:

@@ -109,7 +109,7 @@ def load_model(folder: Path) -> Any:
 def load_found(folder: Path) -> tuple[Any, list[str]]:
     """As `load_model`, and the names of the weights that are missing, for which transformers makes up random ones."""
     options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
-    with _quiet():  # what is missing is judged elsewhere
+    with quiet():  # what is missing is judged elsewhere
         # the file's own dtype would round norms and sums, too
         model, report = _load(AutoModel, transformer_folder(folder), dtype=torch.float32, **options)
     _check_weights(folder, model, report)
@@ -167,7 +167,7 @@ def _check_weights(folder: Path, model: Any, report: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the table of weights that transformers prints."""
     before = get_verbosity()
     set_verbosity_error()

@@ -1,8 +1,8 @@
 """One vector per text from several hidden states of a transformer, for sentence-transformers.
 
 This file travels with the model, and needs torch and sentence-transformers alone. Each part pools some hidden states
-over the tokens, may put each through a layer norm or whiten it, combines them, and may whiten, reduce or scale what comes
-out; the parts then stand side by side. config.json says which, model.safetensors holds the numbers.
+over the tokens, may put each through a layer norm or whiten it, combines them, and may whiten, reduce or scale what
+comes out; the parts then stand side by side. config.json says which, model.safetensors holds the numbers.
 """
 
 import shutil

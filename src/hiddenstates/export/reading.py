@@ -9,9 +9,9 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
 
 from hiddenstates.core.errors import LabError, shortened
+from hiddenstates.encoding.models import quiet as transformers_quiet
 from hiddenstates.export.combined_states import CombinedStates
 
 
@@ -45,12 +45,11 @@ def _own(folder: Path, path: str) -> SentenceTransformer:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without what transformers and sentence-transformers say of weights above the cut."""
-    before, logger = get_verbosity(), logging.getLogger("sentence_transformers")
+    logger = logging.getLogger("sentence_transformers")
     level = logger.level
-    set_verbosity_error()
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with transformers_quiet():
+            yield
     finally:
-        set_verbosity(before)
         logger.setLevel(level)

@@ -19,7 +19,7 @@ def answer(choice: Choice, found: Validation, strategies: int, default: str, cho
     """
     measured = f"{choice.evidence['measure']} {found.gain:+.3f} ± {found.error:.3f}"
     among = f"choosing among {strategies:,} strategies, cross-validated on {len(found.differences):,} dev queries"
-    if not found.picks:
+    if not found.picks and choice.strategy == parse(choice.evidence["default"]):
         return f"**Keep the {default}**: dev has too few independent queries to choose by."
     if choice.strategy == parse(choice.evidence["default"]):
         reason = "but on all of dev takes this one itself" if found.pays else "which is not above one standard error"
@@ -78,7 +78,7 @@ def words(weight: float, found: Validation | None, measure: str) -> str:
     if found is None:
         return "Sentence pairs are compared, not searched: words are left out."
     gain = f"{measure} {found.gain:+.3f} ± {found.error:.3f} on dev, cross-validated"
-    if not found.picks:
+    if not found.picks and choice.strategy == parse(choice.evidence["default"]):
         return "Whether words beside the vectors help cannot be said: dev has too few independent queries."
     if weight == 1:
         return f"**Words beside the vectors** do not help here: fused with BM25, {gain}. Index the embedding alone."

@@ -1,15 +1,19 @@
 """What a strategy costs to serve: layers that are run for it, numbers that a vector holds. The best of each cost."""
 
+from collections.abc import Iterable, Mapping
+from functools import partial
+
 import pandas as pd
 
 from hiddenstates.core.joined import AnyStrategy, Joined, parse
+from hiddenstates.encoding.costs import layers_run, vector_bytes
+from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.report.estimates import difference
 from hiddenstates.report.significance import BETTER, EQUIVALENT
+from hiddenstates.retrieval.limits import Limits
 
-
-def layers_run(strategy: AnyStrategy) -> int:
-    """The highest state that it uses: nothing above it is run. Layers counted from 0."""
-    return max(strategy.layers)
+BEST = 5
+"""Strategies, whatever they cost, that are tried with fewer dimensions."""
 
 
 def states_wide(strategy: AnyStrategy) -> int:
@@ -33,7 +37,7 @@ def cheapest(scores: pd.Series, width: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["limit", "strategy", "layers", "numbers", "dev"])
 
 
-def _improving(scores: pd.Series, costs: dict[str, int]) -> list[str]:
+def _improving(scores: pd.Series, costs: Mapping[str, int]) -> list[str]:
     """The best within each cost, from the least on; none that a smaller cost reaches."""
     found: list[str] = []
     by_cost = pd.Series(costs)
@@ -59,3 +63,60 @@ def answer(rows: pd.DataFrame, on_dev: pd.DataFrame, on_test: pd.DataFrame, n_la
         f"**Fewer layers**: `{first['strategy']}` runs {first['layers']} of {n_layers} and dev shows it to be "
         f"{on_dev.loc[first['strategy'], 'verdict']}; on test {difference(told)}, {told['verdict']}."
     )
+
+
+def leading(scores: pd.Series, width: int, *further: AnyStrategy) -> list[AnyStrategy]:
+    """The best of each cost as in `cheapest`, the best whatever they cost, and these: each once."""
+    named = [*cheapest(scores, width)["strategy"], *scores.nlargest(BEST).index]
+    return list(dict.fromkeys([*further, *(parse(str(name)) for name in named)]))
+
+
+def priced(scores: pd.Series, passages: PooledStates, kept: Iterable[AnyStrategy] = ()) -> pd.DataFrame:
+    """The best of all that run no more layers or take no more bytes, and these; more is better.
+
+    scores: by strategy, on dev -> a row each by strategy, the cheapest first; columns layers, bytes, dev
+    """
+    known = {str(name): parse(str(name)) for name in scores.index}
+    costs = {"layers": layers_run, "bytes": partial(vector_bytes, states=passages)}
+    by_cost = pd.DataFrame({limit: {name: cost(one) for name, one in known.items()} for limit, cost in costs.items()})
+    best = [name for limit in costs for name in _improving(scores, by_cost[limit].to_dict())]
+    rows = by_cost.loc[[*dict.fromkeys([*best, *map(str, kept)])]].assign(dev=scores)
+    return rows.sort_values(["bytes", "layers", "dev"]).rename_axis("strategy")
+
+
+def shortest(rows: pd.DataFrame, on_dev: pd.DataFrame, on_test: pd.DataFrame, best: str) -> str:
+    """Which strategy takes the fewest bytes, and which runs the fewest layers, of those equivalent to the best on dev.
+
+    rows: as `priced` has them; on_dev, on_test: `corrected`'s rows against the best, by strategy
+    """
+    shown = on_dev.index[on_dev["verdict"].isin([BETTER, EQUIVALENT])]
+    cheaper = rows.loc[[best, *(name for name in rows.index if name in shown)]]
+    return " ".join(_least(cheaper, cost, on_test, best) for cost in ("bytes", "layers"))
+
+
+def _least(rows: pd.DataFrame, cost: str, on_test: pd.DataFrame, best: str) -> str:
+    what = {"bytes": "per passage", "layers": "run"}[cost]
+    unit, least = f"{cost} {what}", rows.sort_values([cost, "dev"], ascending=[True, False]).index[0]
+    if rows.loc[least, cost] == rows.loc[best, cost]:
+        return (
+            f"**Fewest {unit}**: dev shows nothing cheaper to be equivalent to its best, `{best}` ({_of(rows, best)})."
+        )
+    told = on_test.loc[least]
+    return (
+        f"**Fewest {unit}**: `{least}` ({_of(rows, least)}) is equivalent on dev to its best, `{best}` "
+        f"({_of(rows, best)}); on test {difference(told)}, {told['verdict']}."
+    )
+
+
+def _of(rows: pd.DataFrame, name: str) -> str:
+    return f"{rows.loc[name, 'layers']} layers, {rows.loc[name, 'bytes']:,} bytes"
+
+
+def limited(limits: Limits, default: AnyStrategy, called: str, passages: PooledStates) -> str:
+    """What the choice was limited to, and whether the default keeps to it; nothing where there is no limit."""
+    if not limits:
+        return ""
+    if limits.hold(default, passages):
+        return f"**Limits**: what is chosen takes {limits}."
+    takes = f"{layers_run(default)} layers and {vector_bytes(default, passages):,} bytes"
+    return f"**Limits**: what is chosen takes {limits}. The {called} takes {takes}: it is only what is compared with."

@@ -45,3 +45,7 @@ class Limits:
             f"strategies.bytes_at_most: {self.bytes}, and the shortest vector takes {smallest} bytes. Allow {smallest} "
             "or more, or name fewer dimensions in strategies.dimensions."
         )
+
+
+ANY = Limits()
+"""No limit."""

@@ -14,7 +14,7 @@ from hiddenstates.encoding.fitting import fitted_all
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.retrieval.joining import sweep_joined
-from hiddenstates.retrieval.limits import Limits
+from hiddenstates.retrieval.limits import ANY, Limits
 from hiddenstates.retrieval.mixing import learn_weights
 from hiddenstates.retrieval.sweep import Sweep, extended
 from hiddenstates.retrieval.validation import Proposal, Rows, Validation, Values, equally, group_of, led
@@ -63,7 +63,7 @@ class Search:
     join: bool
     training: Sequence[str]
     seed: int
-    limits: Limits = Limits()
+    limits: Limits = ANY
     joined: dict[AnyStrategy, Sweep] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

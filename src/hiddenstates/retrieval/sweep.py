@@ -187,7 +187,7 @@ def _whole(space: Space, states: TaskStates, task: Task, measures: Sequence[str]
     named = list(space.strategies())
     strategies = [strategy for strategy, _, _ in named]
     where = tuple(np.array([(combine, subset) for _, combine, subset in named]).T)
-    constant = _constant(strategies, space, passages)
+    constant = _constant(strategies, space, _still(passages))
     scored = _scored(queries, passages, task, measures, strategies, where, constant)
     return replace(scored, possible=space.size, looked_at=space.size)
 
@@ -226,16 +226,22 @@ def _named(
 ) -> Sweep:
     """The sweep of these strategies of a space."""
     strategies = [space.strategy(one) for one in named]
-    constant = _constant(strategies, space, space.of(states.passages))
+    still = scorer.passages.still if isinstance(scorer, Ranked) else _still(space.of(states.passages))
+    constant = _constant(strategies, space, still)
     if isinstance(scorer, Similar):
         return from_cosines(scorer.cosines(named), task, strategies, constant)
     return by_rank(scorer.ranks(named), scorer.pairs, task, measures, strategies, constant)
 
 
-def _constant(strategies: Sequence[Strategy], space: Space, passages: Passages) -> list[AnyStrategy]:
+def _still(passages: Passages) -> Sequence[bool]:
+    """Of each layer, whether its vectors are the same for every passage."""
+    return [not np.ptp(layer, axis=0).any() for layer in passages]
+
+
+def _constant(strategies: Sequence[Strategy], space: Space, still: Sequence[bool]) -> list[AnyStrategy]:
     """Those whose vector is the same for every passage."""
-    still = {layer for layer, values in zip(space.layers, passages, strict=True) if not np.ptp(values, axis=0).any()}
-    return [strategy for strategy in strategies if still.issuperset(strategy.layers)]
+    layers = {layer for layer, one in zip(space.layers, still, strict=True) if one}
+    return [strategy for strategy in strategies if layers.issuperset(strategy.layers)]
 
 
 def _set_of(task: Task) -> Int64[np.ndarray, " query"]:

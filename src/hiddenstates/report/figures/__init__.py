@@ -1,7 +1,7 @@
 """The lab's figures. The one door to matplotlib."""
 
 from hiddenstates.report.figures.charts import bars, differences, estimates, lines, scatter, spread, steps
-from hiddenstates.report.figures.frontiers import frontiers
+from hiddenstates.report.figures.frontiers import frontiers, served
 from hiddenstates.report.figures.gallery import gallery
 from hiddenstates.report.figures.grids import heatmaps, lettered, members
 from hiddenstates.report.figures.pictures import overlays, pictures
@@ -23,6 +23,7 @@ __all__ = [
     "pictures",
     "publish",
     "scatter",
+    "served",
     "spread",
     "steps",
 ]

@@ -24,35 +24,46 @@ Named = tuple[int, Bool[np.ndarray, " layer"]]
 
 @dataclass(frozen=True)
 class Searched:
-    """Passages made ready.
+    """Passages that are ranked.
 
-    centred: without their layer's mean; means: those means
-    spread:  the largest centred length of each layer
-    still:   layers whose vectors are the same for every passage
-    norms:   `packed_gram` of the passages as they are
+    still: layers whose vectors are the same for every passage
+    norms: `packed_gram` of the passages
     """
 
     states: Passages
-    centred: Passages
-    means: Float64[np.ndarray, "layer d_model"]
-    spread: Float64[np.ndarray, " layer"]
     still: Bool[np.ndarray, " layer"]
     norms: Packed
 
     @classmethod
     def of(cls, states: Passages, norms: Packed) -> "Searched":
-        means = np.stack([layer.mean(0, dtype=np.float64) for layer in states])
-        centred, spread = np.empty(states.shape, dtype=np.float32), np.empty(len(states))
-        for layer, mean in enumerate(means):
-            np.subtract(states[layer], mean, out=centred[layer], casting="same_kind")
-            spread[layer] = np.linalg.norm(centred[layer], axis=1).max()
-        still = np.array([not np.ptp(layer, axis=0).any() for layer in states])
-        return cls(states, centred, means, spread, still, norms)
+        return cls(states, np.array([not np.ptp(layer, axis=0).any() for layer in states]), norms)
 
     def lengths(self, named: Named) -> Float64[np.ndarray, " passage"]:
         """Of each passage's vector; 1 of a zero vector, whose score is 0."""
         squares = _pattern(named) @ self.norms
         return np.sqrt(np.where(squares > 0, squares, 1.0))
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Passages without their layer's mean: a copy, made for scoring alone, so that a search has its room.
+
+    means:  of the layers
+    spread: the largest length of each layer
+    """
+
+    values: Passages
+    means: Float64[np.ndarray, "layer d_model"]
+    spread: Float64[np.ndarray, " layer"]
+
+    @classmethod
+    def of(cls, states: Passages) -> "Centred":
+        means = np.stack([layer.mean(0, dtype=np.float64) for layer in states])
+        values, spread = np.empty(states.shape, dtype=np.float32), np.empty(len(states))
+        for layer, mean in enumerate(means):
+            np.subtract(states[layer], mean, out=values[layer], casting="same_kind")
+            spread[layer] = np.linalg.norm(values[layer], axis=1).max()
+        return cls(values, means, spread)
 
 
 def listed_ranks(
@@ -61,31 +72,32 @@ def listed_ranks(
     """The rank of each pair's passage among all passages under each. 1 is best; ties as in `gram.subset_ranks`."""
     offsets = np.searchsorted(pairs.query, np.arange(queries.shape[1] + 1))
     ranks = np.empty((len(named), len(pairs.query)), dtype=np.int32)
-    for row, products in _products(queries, searched, named):
+    centred = Centred.of(searched.states)
+    for row, products in _products(queries, centred.values, named):
         if searched.still[named[row][1]].all():
             ranks[row] = pairs.searched(searched.states.shape[1])
             continue
-        above, exact, ties = _above(queries, searched, pairs, named[row], products, offsets)
+        above, exact, ties = _above(queries, searched, centred, pairs, named[row], products, offsets)
         count_judged(above, exact, ties, pairs.query, pairs.grade, offsets)
         ranks[row] = 1 + above[:, 0]
     return ranks
 
 
 def _products(
-    queries: Queries, searched: Searched, named: Sequence[Named]
+    queries: Queries, passages: Passages, named: Sequence[Named]
 ) -> Iterator[tuple[int, Float32[np.ndarray, "query passage"]]]:
     """Of each strategy the products of all queries with all centred passages: the sums, then the concatenations."""
     for row, (combine, chosen) in enumerate(named):
         if combine == SUM:
-            yield row, _summed(queries, chosen) @ _summed(searched.centred, chosen).T
+            yield row, _summed(queries, chosen) @ _summed(passages, chosen).T
     side = [(row, chosen) for row, (combine, chosen) in enumerate(named) if combine == CONCAT]
-    n_queries, n_passages = queries.shape[1], searched.states.shape[1]
+    n_queries, n_passages = queries.shape[1], passages.shape[1]
     most = max(1, int(BLOCK_BYTES / (n_queries * n_passages * 4)))
     for first in range(0, len(side), most):
         some = side[first : first + most]
         totals = {row: np.zeros((n_queries, n_passages), dtype=np.float32) for row, _ in some}
         for layer in np.flatnonzero(np.any([chosen for _, chosen in some], axis=0)):
-            product = queries[layer] @ searched.centred[layer].T
+            product = queries[layer] @ passages[layer].T
             for row, chosen in some:
                 if chosen[layer]:
                     totals[row] += product
@@ -103,6 +115,7 @@ def _summed(states: Passages, chosen: Bool[np.ndarray, " layer"]) -> Float32[np.
 def _above(
     queries: Queries,
     searched: Searched,
+    centred: Centred,
     pairs: Pairs,
     named: Named,
     products: Float32[np.ndarray, "query passage"],
@@ -115,10 +128,10 @@ def _above(
     excess = (lengths - typical).astype(np.float32)
     wide = queries[chosen].astype(np.float64)
     asked = wide.sum(0)[None] if combine == SUM else wide
-    mean = searched.means[chosen].sum(0)[None] if combine == SUM else searched.means[chosen]
+    mean = centred.means[chosen].sum(0)[None] if combine == SUM else centred.means[chosen]
     shift = np.einsum("lqd,ld->q", asked, mean)
     own = np.sqrt(np.square(asked).sum((0, 2)))
-    spread = searched.spread[chosen]
+    spread = centred.spread[chosen]
     sizes = np.linalg.norm(wide, axis=2)
     bound = sizes.sum(0) * spread.sum() if combine == SUM else spread @ sizes
     rounding = (16 + chosen.sum()) * UNIT * bound
