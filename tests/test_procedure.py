@@ -105,7 +105,7 @@ def test_a_default_beyond_the_limits_is_compared_with_and_never_kept() -> None:
     taken = decided(limited, replace(found, error=9.0), 0.01)
     assert str(taken.strategy) == found.proposal.name
     assert max(taken.strategy.layers) <= 1
-    assert (taken.evidence["default"], taken.evidence["limits"]) == ("2/mean", "at most 1 layers")
+    assert (taken.evidence["default"], taken.evidence["limits"]) == ("2/mean", "at most 1 layer")
     within = procedure(limits=Limits(layers=2))
     assert decided(within, replace(found, error=9.0), 0.01).strategy == DEFAULT
 

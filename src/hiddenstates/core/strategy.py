@@ -147,7 +147,7 @@ class Strategy:
         """The same strategy, its vectors scaled to length 1."""
         return replace(self, normalize=True)
 
-    def states(self) -> list[Self]:
+    def states(self) -> "list[Strategy]":
         """Each of its states alone, with what is done to it before the states are weighted and combined."""
         made = Strategy(self.layers[:1], "single", self.pool, layer_norm=self.layer_norm, each=self.each)
         return [replace(made, layers=(layer,)) for layer in self.layers]

@@ -20,7 +20,7 @@ class Limits:
         return self.layers is not None or self.bytes is not None
 
     def __str__(self) -> str:
-        told = [f"at most {self.layers} layers"] * (self.layers is not None)
+        told = [f"at most {self.layers} layer{'s' * (self.layers != 1)}"] * (self.layers is not None)
         told += [f"at most {self.bytes:,} bytes per passage"] if self.bytes is not None else []
         return " and ".join(told)
 
