@@ -226,7 +226,7 @@ def _named(
 ) -> Sweep:
     """The sweep of these strategies of a space."""
     strategies = [space.strategy(one) for one in named]
-    still = scorer.passages.still if isinstance(scorer, Ranked) else _still(space.of(states.passages))
+    still = scorer.passages.still.tolist() if isinstance(scorer, Ranked) else _still(space.of(states.passages))
     constant = _constant(strategies, space, still)
     if isinstance(scorer, Similar):
         return from_cosines(scorer.cosines(named), task, strategies, constant)
