@@ -78,7 +78,7 @@ def words(weight: float, found: Validation | None, measure: str) -> str:
     if found is None:
         return "Sentence pairs are compared, not searched: words are left out."
     gain = f"{measure} {found.gain:+.3f} ± {found.error:.3f} on dev, cross-validated"
-    if not found.picks and choice.strategy == parse(choice.evidence["default"]):
+    if not found.picks:
         return "Whether words beside the vectors help cannot be said: dev has too few independent queries."
     if weight == 1:
         return f"**Words beside the vectors** do not help here: fused with BM25, {gain}. Index the embedding alone."

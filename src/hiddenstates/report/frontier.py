@@ -1,6 +1,6 @@
 """What a strategy costs to serve: layers that are run for it, numbers that a vector holds. The best of each cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import pandas as pd
@@ -77,10 +77,13 @@ def priced(scores: pd.Series, passages: PooledStates, kept: Iterable[AnyStrategy
     scores: by strategy, on dev -> a row each by strategy, the cheapest first; columns layers, bytes, dev
     """
     known = {str(name): parse(str(name)) for name in scores.index}
-    costs = {"layers": layers_run, "bytes": partial(vector_bytes, states=passages)}
-    by_cost = pd.DataFrame({limit: {name: cost(one) for name, one in known.items()} for limit, cost in costs.items()})
-    best = [name for limit in costs for name in _improving(scores, by_cost[limit].to_dict())]
-    rows = by_cost.loc[[*dict.fromkeys([*best, *map(str, kept)])]].assign(dev=scores)
+    costs: dict[str, Callable[[AnyStrategy], int]] = {
+        "layers": layers_run,
+        "bytes": partial(vector_bytes, states=passages),
+    }
+    by_cost = {limit: {name: cost(one) for name, one in known.items()} for limit, cost in costs.items()}
+    best = [name for limit in costs for name in _improving(scores, by_cost[limit])]
+    rows = pd.DataFrame(by_cost).loc[[*dict.fromkeys([*best, *map(str, kept)])]].assign(dev=scores)
     return rows.sort_values(["bytes", "layers", "dev"]).rename_axis("strategy")
 
 
@@ -96,12 +99,13 @@ def shortest(rows: pd.DataFrame, on_dev: pd.DataFrame, on_test: pd.DataFrame, be
 
 def _least(rows: pd.DataFrame, cost: str, on_test: pd.DataFrame, best: str) -> str:
     what = {"bytes": "per passage", "layers": "run"}[cost]
-    unit, least = f"{cost} {what}", rows.sort_values([cost, "dev"], ascending=[True, False]).index[0]
-    if rows.loc[least, cost] == rows.loc[best, cost]:
+    unit = f"{cost} {what}"
+    least = str(rows.sort_values([cost, "dev"], ascending=[True, False]).index[0])
+    if rows[cost].to_dict()[least] == rows[cost].to_dict()[best]:
         return (
             f"**Fewest {unit}**: dev shows nothing cheaper to be equivalent to its best, `{best}` ({_of(rows, best)})."
         )
-    told = on_test.loc[least]
+    told = on_test.to_dict("index")[least]
     return (
         f"**Fewest {unit}**: `{least}` ({_of(rows, least)}) is equivalent on dev to its best, `{best}` "
         f"({_of(rows, best)}); on test {difference(told)}, {told['verdict']}."
@@ -109,7 +113,8 @@ def _least(rows: pd.DataFrame, cost: str, on_test: pd.DataFrame, best: str) -> s
 
 
 def _of(rows: pd.DataFrame, name: str) -> str:
-    return f"{rows.loc[name, 'layers']} layers, {rows.loc[name, 'bytes']:,} bytes"
+    row = rows.to_dict("index")[name]
+    return f"{row['layers']} layers, {row['bytes']:,} bytes"
 
 
 def limited(limits: Limits, default: AnyStrategy, called: str, passages: PooledStates) -> str:
