@@ -30,6 +30,12 @@ def by_kind(
     return {name: pd.DataFrame({kind: table.loc[name] for kind, table in tables.items()}).T for name in found}
 
 
+def across(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """By kind of question, a row a system: `by_kind`'s tables the other way round."""
+    kinds = next(iter(tables.values())).index
+    return {kind: pd.DataFrame({name: table.loc[kind] for name, table in tables.items()}).T for kind in kinds}
+
+
 def gains(found: Mapping[str, pd.Series], system: str, entities: Sequence[str], seed: int) -> pd.DataFrame:
     """The system against each other one, on the same questions: a row each, `Comparison`'s columns, Holm over them."""
     others = {name: right for name, right in found.items() if name != system}

@@ -1,6 +1,6 @@
 """Systems side by side on queries that took no part in choosing: means, intervals, paired tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,17 @@ def _compared(first: Run, second: Run, part: Task, measure: str, seed: int) -> C
         return compare_correlations(scores[0], scores[1], scores[2], seed)
     ours, theirs = (evaluate(run, part.qrels, [measure])[measure] for run in (first, second))
     return compare(ours, theirs, part.clusters(), seed)
+
+
+def with_dashes(table: pd.DataFrame, systems: Collection[str], sets: Collection[str]) -> pd.DataFrame:
+    """`means`' table to be read, a row per (set, measure), rounded; a dash where a system adds nothing of its own.
+
+    systems, sets: of these systems only what they score on these sets is their own
+    """
+    shown = table.round(3).astype(object)
+    other = [column for column in table if column[0] not in sets]
+    shown.loc[[system for system in table.index if system in systems], other] = "–"
+    return shown.T
 
 
 def nested(table: pd.DataFrame) -> dict[str, Any]:

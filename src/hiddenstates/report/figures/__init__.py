@@ -1,6 +1,6 @@
 """The lab's figures. The one door to matplotlib."""
 
-from hiddenstates.report.figures.charts import bars, differences, estimates, lines, scatter, spread, steps
+from hiddenstates.report.figures.charts import bars, differences, estimates, facets, lines, scatter, spread, steps
 from hiddenstates.report.figures.frontiers import frontiers, served
 from hiddenstates.report.figures.gallery import gallery
 from hiddenstates.report.figures.grids import heatmaps, lettered, members
@@ -13,6 +13,7 @@ __all__ = [
     "bars",
     "differences",
     "estimates",
+    "facets",
     "frontiers",
     "gallery",
     "heatmaps",

@@ -1,29 +1,32 @@
 """Charts: dots, lines, bars, intervals."""
 
 from collections.abc import Mapping
+from itertools import cycle, islice
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hiddenstates.report.figures.style import ACCENT, INK, QUIET, blank
+from hiddenstates.report.figures.style import ACCENT, BLUE, INK, MARKERS, PALETTE, QUIET, SHADES, blank
 from hiddenstates.report.significance import BETTER, EQUIVALENT, UNDECIDED, WORSE
 
-COLOURS = {BETTER: "#2b6ca3", WORSE: ACCENT, EQUIVALENT: INK, UNDECIDED: QUIET}
+COLOURS = {BETTER: BLUE, WORSE: ACCENT, EQUIVALENT: INK, UNDECIDED: QUIET}
 """Of a difference, by its verdict."""
 
 
 def steps(table: pd.DataFrame, unit: str) -> Figure:
-    """A panel a first-level name, a row a second-level one: dev hollow, test filled."""
+    """A panel per first-level name, a row per second-level one: dev hollow, test filled; one scale for all panels."""
     names = list(table.index.unique(0))
-    figure, axes = blank(2.6, ncols=len(names), squeeze=False, sharey=True)
+    figure, axes = blank(2.6, ncols=len(names), squeeze=False, sharex=True, sharey=True)
     for ax, name in zip(axes.flat, names, strict=True):
         rows = table.loc[name]
         places = range(len(rows))
-        ax.plot(rows["dev"], places, "o--", mfc="white", color=QUIET, label="dev, where it was chosen")
-        ax.plot(rows["test"], places, "o-", color=ACCENT, label="test")
+        ax.hlines(places, rows["dev"], rows["test"], color=QUIET, lw=1)
+        ax.plot(rows["dev"], places, "o", mfc="white", color=INK, label="dev, where it was chosen")
+        ax.plot(rows["test"], places, "o", color=ACCENT, label="test")
         ax.set_yticks(places, rows.index)
         ax.set_title(name)
         ax.grid(axis="x", alpha=0.3)
@@ -70,31 +73,67 @@ def differences(table: pd.DataFrame, unit: str, against: str, margin: float = 0.
 
 
 def estimates(series: Mapping[str, pd.DataFrame], unit: str, rows: str) -> Figure:
-    """A dot and its 95% interval a row and series; columns value, low, high."""
+    """A dot and its 95% interval per row and series; columns value, low, high. For many series, `facets`."""
     names = next(iter(series.values())).index
     figure, ax = blank(0.36 * len(names) + 1.1)
-    shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.8, len(series)))
     offsets = np.linspace(0.22, -0.22, len(series)) if len(series) > 1 else [0.0]
-    for (name, table), color, offset in zip(series.items(), shades, offsets, strict=True):
-        places = np.arange(len(names))[::-1] + offset
-        ax.hlines(places, table["low"], table["high"], color=color, lw=1.6, alpha=0.5)
-        ax.plot(table["value"], places, "o", color=color, ms=5, label=name)
+    for (name, table), look, offset in zip(series.items(), _looks(len(series)), offsets, strict=True):
+        _intervals(ax, table, np.arange(len(names))[::-1] + offset, name, look)
     ax.set_yticks(range(len(names)), names[::-1])
     ax.set(xlabel=unit, ylabel=rows)
-    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    _legend(ax, len(series))
     ax.grid(axis="x", alpha=0.3)
     return figure
 
 
+def facets(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:
+    """A panel per table under its heading, a dot and its 95% interval per row; all rows named, one scale for all.
+
+    Columns value, low, high; the tables have the same rows.
+    """
+    names = next(iter(tables.values())).index
+    across = min(3, len(tables))
+    down = -(-len(tables) // across)
+    height = down * (0.24 * len(names) + 0.5) + 0.4
+    figure, axes = blank(height, nrows=down, ncols=across, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[len(tables) :]:
+        ax.set_axis_off()
+    for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
+        _intervals(ax, table.loc[names], np.arange(len(names))[::-1], title, (BLUE, "o"))
+        ax.set_yticks(range(len(names)), names[::-1])
+        ax.set_title(title)
+        ax.grid(alpha=0.3)
+    figure.supxlabel(unit, size=9)
+    return figure
+
+
+def _intervals(
+    ax: Axes, table: pd.DataFrame, places: Float[np.ndarray, " row"], name: str, look: tuple[str, str]
+) -> None:
+    color, marker = look
+    ax.hlines(places, table["low"], table["high"], color=color, lw=1.6, alpha=0.5)
+    ax.plot(table["value"], places, marker, color=color, ms=5, label=name)
+
+
+def _looks(n: int) -> list[tuple[str, str]]:
+    """A colour and a marker for each of n series: who cannot tell the colours apart has the markers."""
+    return list(islice(zip(cycle(PALETTE), cycle(MARKERS), strict=False), n))
+
+
+def _legend(ax: Axes, n: int) -> None:
+    """Beside the axes, where there is something to tell apart."""
+    if n > 1:
+        ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+
+
 def lines(table: pd.DataFrame, x: str, y: str, title: str = "", log: bool = False) -> Figure:
-    """One line per column over the index, named at its end; log: both axes logarithmic."""
+    """One line per column over the index; log: both axes logarithmic."""
     figure, ax = blank(2.9)
-    shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, table.shape[1]))
-    for name, color in zip(table.columns, shades, strict=True):
-        ax.plot(table.index, table[name], "o-", color=color, ms=4, lw=1.6, label=name)
+    for name, (color, marker) in zip(table.columns, _looks(table.shape[1]), strict=True):
+        ax.plot(table.index, table[name], marker + "-", color=color, ms=4, lw=1.6, label=name)
     ax.set(xlabel=x, ylabel=y, title=title)
     ax.set(xscale="log", yscale="log") if log else ax.set_xticks(list(table.index))
-    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    _legend(ax, table.shape[1])
     ax.grid(alpha=0.3)
     return figure
 
@@ -113,12 +152,13 @@ def spread(values: Float[np.ndarray, "item rank"], x: str, y: str) -> Figure:
 
 
 def bars(table: pd.DataFrame, x: str, y: str = "") -> Figure:
-    """Stacked horizontal bars: one a row, one colour a column, totals at the end."""
+    """Stacked horizontal bars: one per row, one colour per column, totals at the end."""
     figure, ax = blank(0.34 * len(table) + 1.1)
-    shades = mpl.colormaps["Blues"](np.linspace(0.35, 0.9, table.shape[1]))
-    table.iloc[::-1].plot.barh(stacked=True, ax=ax, color=list(shades), width=0.7)
+    shades = colormaps[SHADES](np.linspace(0.35, 0.9, table.shape[1]))
+    table.iloc[::-1].plot.barh(stacked=True, ax=ax, color=list(shades), width=0.7, legend=False)
     for i, total in enumerate(table.iloc[::-1].sum(axis=1)):
         ax.text(total, i, f" {total:,.0f}", va="center")
     ax.set(xlabel=x, ylabel=y)
-    ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    ax.margins(x=0.1)  # the longest bar's total stands inside
+    _legend(ax, table.shape[1])
     return figure

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -11,25 +9,28 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from hiddenstates.report.figures.charts import COLOURS
 from hiddenstates.report.figures.style import INK, QUIET, blank
 
-MARKERS = "osD^vPX"
-
 
 def frontiers(table: pd.DataFrame, gain: str, costs: Sequence[str], wanted: float) -> Figure:
-    """A dot a row of the table, a panel a cost, on a logarithmic axis; a line at the gain that is wanted."""
-    figure, axes = blank(3.4, ncols=len(costs), squeeze=False, sharey=True)
-    shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, len(table)))
-    for ax, cost in zip(axes.flat, costs, strict=True):
-        ax.axhline(wanted, color=QUIET, lw=0.8, ls="--")
-        for i, (name, row) in enumerate(table.iterrows()):
-            ax.plot(row[cost], row[gain], MARKERS[i % len(MARKERS)], color=shades[i], mec=INK, mew=0.5, label=name)
-        ax.set(xscale="log", xlabel=cost)
+    """A row per row of the table, named at its left; a panel for the gain, one per cost on a logarithmic axis.
+
+    wanted: of the gain; what reaches it is filled, what does not hollow
+    """
+    figure, axes = blank(0.26 * len(table) + 1.1, ncols=1 + len(costs), sharey=True)
+    places = range(len(table))[::-1]
+    for ax, column in zip(axes, [gain, *costs], strict=True):
+        for place, (_, row) in zip(places, table.iterrows(), strict=True):
+            ax.plot(row[column], place, "o", color=INK, mfc=INK if row[gain] >= wanted else "white")
+        ax.set_xlabel(column)
+        ax.grid(alpha=0.3)
+        ax.margins(x=0.12)
+    axes[0].axvline(wanted, color=QUIET, lw=1, ls="--")
+    axes[0].annotate(f"wanted: {wanted:g}", (wanted, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom")
+    axes[0].set_yticks(places, table.index)
+    for ax in axes[1:]:
+        ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         ax.xaxis.set_major_formatter("{x:,g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.grid(alpha=0.3, which="both")
-        ax.margins(0.1)
-    axes[0, 0].set_ylabel(gain)
-    axes[0, -1].legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 
 

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
-from hiddenstates.report.figures.style import ACCENT, INK, QUIET, WIDTH
+from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, WIDTH
 from hiddenstates.report.gallery import Case, Found
 
-RIGHT = "#2e7d4f"
 PASSAGE, MARGIN = 0.54, 0.12  # inches: a passage's height, and what lies between questions
 QUESTION, FLAG, TEXT = 1.35, 3.45, 4.1  # inches from the left
 
@@ -41,7 +40,7 @@ def _question(figure: Figure, case: Case, top: float) -> None:
 def _passage(figure: Figure, found: Found, top: float) -> None:
     if found.image:
         _picture(figure, found.image, FLAG, top, 0.5)
-    mark, color = ("✓ right", RIGHT) if found.right else ("✗ wrong", ACCENT)
+    mark, color = ("✓ right", BLUE) if found.right else ("✗ wrong", ACCENT)
     _words(figure, f"{mark}  {found.title}", TEXT, top, size=8.5, color=color, weight="bold")
     lines = textwrap.wrap(found.text, 74, max_lines=2, placeholder=" …")
     _words(figure, "\n".join(lines), TEXT, top - 0.15, size=7.5)

@@ -2,19 +2,26 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.report.figures.style import ACCENT, INK, blank
+from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, SHADES, TINTS, WIDTH, blank
+
+FULL = 49.0  # square points: the dot of the largest weight
+SIZE = 7.5  # points: the numbers in the cells
 
 
-def heatmaps(
-    tables: Mapping[str, pd.DataFrame], unit: str, rows: str, columns: str, frame_best: bool = False
-) -> Figure:
-    """One heat map a table, each cell with its value; every map has its own colours, its best cell a frame if asked."""
+def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str | Mapping[str, str], rows: str, columns: str) -> Figure:
+    """One heat map per table, each cell with its number where there is room for all; a colour bar tells the scale.
+
+    unit: what the numbers are, in all tables or in each by its title; those of one unit share one scale of colours
+    """
+    units = {title: unit if isinstance(unit, str) else unit[title] for title in tables}
     across = min(3, len(tables))
     down = -(-len(tables) // across)
     heights = [len(table) for table in tables.values()]
@@ -22,39 +29,54 @@ def heatmaps(
     figure, axes = blank(down * (0.27 * max(heights) + 1), nrows=down, ncols=across, squeeze=False, sharey=alike)
     for ax in axes.flat[len(tables) :]:
         ax.set_axis_off()
-    for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
-        values = table.to_numpy(float)
-        ax.imshow(values, cmap="Blues", aspect="auto", vmin=0)
-        for (i, j), value in np.ndenumerate(values):
-            light = value > 0.6 * values.max() > 0
-            ax.text(
-                j, i, f"{value:.2f}".removeprefix("0"), ha="center", va="center", color="w" if light else INK, size=7.5
-            )
-        if frame_best:
-            i, j = np.unravel_index(values.argmax(), values.shape)
-            ax.add_patch(mpl.patches.Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=ACCENT, lw=2))
+    panels = dict(zip(tables, axes.flat, strict=False))
+    for one in dict.fromkeys(units.values()):
+        own = {title: table for title, table in tables.items() if units[title] == one}
+        _one_scale(own, [panels[title] for title in own], one, WIDTH * 0.85 / across)
+    figure.supylabel(rows, size=9)
+    figure.supxlabel(columns, size=9)
+    return figure
+
+
+def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, width: float) -> None:
+    """Draw the tables in the same colours, whose bar is beside them. width: of a panel, in inches."""
+    values = np.concatenate([table.to_numpy(float).ravel() for table in tables.values()])
+    low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=0)
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
+        cells = table.to_numpy(float)
+        image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high or 1)
+        _numbers(ax, cells, low + 0.6 * (high - low), width)
         ax.set_xticks(range(table.shape[1]), table.columns)
         ax.set_yticks(range(table.shape[0]), table.index)
         ax.set_title(title)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    figure.supylabel(rows, size=9)
-    figure.supxlabel(f"{columns}; numbers: {unit}", size=9)
-    return figure
+    bar = axes[0].figure.colorbar(image, ax=axes, label=unit, fraction=0.04, aspect=30)
+    bar.outline.set_visible(False)  # type: ignore[operator]  # matplotlib's stubs call a Spine a function
+
+
+def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], dark: float, width: float) -> None:
+    """Write the cells' numbers, or none if the longest is wider than a cell; in white on what is above `dark`."""
+    whole = (cells == cells.round()).all()
+    texts = {at: f"{x:.0f}" if whole else f"{x:.2f}".removeprefix("0") for at, x in np.ndenumerate(cells)}
+    if max(map(len, texts.values())) * 0.6 * SIZE / 72 > width / cells.shape[1]:  # a digit is .6 of its height wide
+        return
+    for (i, j), text in texts.items():
+        ax.text(j, i, text, ha="center", va="center", color="w" if cells[i, j] > dark else INK, size=SIZE)
 
 
 def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
-    """Which layers the best strategies hold: a panel a query set, a row a strategy, a dot a layer."""
-    figure, axes = blank(
-        0.24 * sum(map(len, tops.values())) + 0.5 * len(tops), nrows=len(tops), squeeze=False, sharex=True
-    )
+    """Which layers the best strategies hold: a panel per query set, a row per strategy, a dot per layer.
+
+    The area of a dot is its share of the largest weight, hollow if below 0; without weights all count the same.
+    """
+    height = 0.24 * sum(map(len, tops.values())) + 0.5 * len(tops)
+    figure, axes = blank(height, nrows=len(tops), squeeze=False, sharex=True)
     for ax, (title, scores) in zip(axes.flat, tops.items(), strict=True):
         chosen = [Strategy.parse(str(name)) for name in scores.index]
         for i, strategy in enumerate(chosen):
-            ax.plot(range(n_states), [i] * n_states, "o", color="#e3e8ec", ms=7)
-            ax.plot(
-                strategy.layers, [i] * len(strategy.layers), "-o", color=ACCENT if i == 0 else "#2f6690", ms=7, lw=1
-            )
+            ax.scatter(range(n_states), [i] * n_states, s=3, color=QUIET, lw=0)
+            _dots(ax, strategy, i, ACCENT if i == 0 else BLUE)
         kinds = [f"{'weighted ' * bool(s.weights)}{s.combine} {s.pool}{s.steps.replace('+', ' +')}" for s in chosen]
         ax.set_yticks(range(len(chosen)), [f"{kind}  {v:.3f}" for kind, v in zip(kinds, scores, strict=True)])
         ax.set_title(title, loc="left")
@@ -63,12 +85,20 @@ def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
     axes[-1, 0].set_xticks(range(0, n_states, -(-n_states // 26)))
-    axes[-1, 0].set_xlabel(f"hidden state; numbers: {unit}")
+    axes[-1, 0].set_xlabel(f"hidden state, its weight the dot's area (hollow: below 0); numbers: {unit}")
     return figure
 
 
+def _dots(ax: Axes, strategy: Strategy, row: int, color: str) -> None:
+    weights = np.array(strategy.weights or [1.0] * len(strategy.layers))
+    sizes = FULL * abs(weights) / (abs(weights).max() or 1)
+    faces = [color if weight >= 0 else "white" for weight in weights]
+    ax.hlines(row, min(strategy.layers), max(strategy.layers), color=QUIET, lw=0.7, zorder=0)
+    ax.scatter(strategy.layers, [row] * len(sizes), s=sizes, c=faces, edgecolors=color, linewidths=0.8 * (weights < 0))
+
+
 def lettered(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:
-    """A panel a table of single letters, one colour a letter; what follows the letter is shown, not coloured."""
+    """A panel per table of single letters, each in its colour, A in the calmest; what follows a letter has none."""
     across = min(3, len(tables))
     down = -(-len(tables) // across)
     rows = list(dict.fromkeys(name for table in tables.values() for name in table.index))
@@ -78,7 +108,7 @@ def lettered(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:
     for ax, (title, table) in zip(axes.flat, tables.items(), strict=False):
         texts = table.reindex(rows).fillna("").to_numpy(str)
         codes = np.vectorize(lambda text: ord(text[0]) - ord("A") if text else np.nan, otypes=[float])(texts)
-        ax.imshow(codes, cmap="Pastel1", vmin=0, vmax=8, aspect="auto")
+        ax.imshow(codes % len(TINTS), cmap=ListedColormap(TINTS), vmin=-0.5, vmax=len(TINTS) - 0.5, aspect="auto")
         for (i, j), text in np.ndenumerate(texts):
             ax.text(j, i, text, ha="center", va="center", size=8, color=ACCENT if len(text) > 1 else INK)
         ax.set_xticks(range(table.shape[1]), table.columns)
