@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ DRAWN: dict[str, Callable[[Path], Figure]] = {
     "steps": lambda _: figures.steps(STEPS, "mrr@10"),
     "scatter": lambda _: figures.scatter(POINTS, {"chosen": "1/max", "default": "2/mean"}, "mrr@10"),
     "estimates": lambda _: figures.estimates(ESTIMATES, "F1", "state"),
+    "facets": lambda _: figures.facets(ESTIMATES, "F1"),
     "bars": lambda _: figures.bars(GRID, "passages"),
     "lettered": lambda _: figures.lettered({"T5": LETTERS, "BART": LETTERS.rename({"decoder": "head"})}, "tensor"),
     "overlays": lambda _: figures.overlays(SEEN, {"CH": {"attention": CELLS, "cosine": -CELLS}}, "a number a box"),
@@ -90,14 +92,75 @@ def test_every_kind_of_figure_is_drawn_here() -> None:
     assert kinds == set(DRAWN)
 
 
-def test_a_heat_map_frames_its_best_cell_if_asked_and_hides_what_is_left_over() -> None:
-    tables = dict.fromkeys("abcd", GRID)
-    axes = figures.heatmaps(tables, "mrr@10", "state", "pool", frame_best=True).axes
-    (frame,) = axes[0].patches
-    assert frame.get_xy() == (0.5, -0.5)  # column 1, row 0
-    assert [text.get_text() for text in axes[0].texts] == [".10", ".90", ".50", ".20"]
-    assert [ax.axison for ax in axes] == [True] * 4 + [False] * 2
-    assert not any(ax.patches for ax in figures.heatmaps(tables, "mrr@10", "state", "pool").axes)
+def test_heat_maps_of_one_measure_share_a_scale_that_a_bar_tells_and_what_is_left_over_is_hidden() -> None:
+    tables = {"a": GRID, "b": GRID / 10, "c": GRID, "d": 0 * GRID}
+    *panels, bar = figures.heatmaps(tables, "mrr@10", "state", "pool").axes
+    assert [text.get_text() for text in panels[0].texts] == [".10", ".90", ".50", ".20"]
+    assert [ax.axison for ax in panels] == [True] * 4 + [False] * 2
+    assert {ax.images[0].get_clim() for ax in panels[:4]} == {(0, 0.9)}
+    assert bar.get_ylabel() == "mrr@10"
+    assert not any(ax.patches for ax in panels)  # no frame: nothing here is told apart
+
+
+def test_heat_maps_of_two_measures_have_two_scales() -> None:
+    left, right, *bars = figures.heatmaps({"a": GRID, "b": 10 * GRID}, {"a": "share", "b": "pieces"}, "", "").axes
+    assert [ax.images[0].get_clim() for ax in (left, right)] == [(0, 0.9), (0, 9)]
+    assert [bar.get_ylabel() for bar in bars] == ["share", "pieces"]
+
+
+@pytest.mark.parametrize(("panels", "across", "value", "shown"), [(2, 16, 1, 32), (3, 13, 0.25, 0), (3, 7, 0.25, 21)])
+def test_numbers_of_a_heat_map_never_overlap(panels: int, across: int, value: float, shown: int) -> None:
+    tables = {str(n): pd.DataFrame(np.full((1, across), value)) for n in range(panels)}
+    drawn = figures.heatmaps(tables, "1 where it changes", "state", "position")
+    drawn.draw_without_rendering()
+    texts = [text for ax in drawn.axes for text in ax.texts]
+    boxes = sorted(text.get_window_extent().extents[[0, 2]].tolist() for text in texts)
+    assert [text.get_text() for text in texts] == ["1" if value == 1 else ".25"] * shown
+    assert all(end < start for (_, end), (start, _) in pairwise(boxes))
+
+
+def test_a_dot_has_the_area_of_its_weight() -> None:
+    tops = {"named": pd.Series({"sum(0*0.03,1*-0.12,2*0.6)/mean": 0.9, "concat(0,2)/mean": 0.8})}
+    (ax,) = figures.members(tops, 3, "mrr@10").axes
+    weighted, plain = (dots for dots in ax.collections if dots.get_zorder() == 2)
+    assert list(weighted.get_sizes() / weighted.get_sizes().max()) == pytest.approx([0.05, 0.2, 1])
+    assert [tuple(face[:3]) == (1, 1, 1) for face in weighted.get_facecolors()] == [False, True, False]  # below 0
+    assert len(set(plain.get_sizes())) == 1
+
+
+def test_no_line_joins_categories_and_all_panels_have_one_scale() -> None:
+    far = pd.concat([STEPS, STEPS.rename({"named": "visual"}) / 20])
+    axes = figures.steps(far, "mrr@10").axes
+    assert {line.get_linestyle() for ax in axes for line in ax.lines} == {"None"}
+    assert len({ax.get_xlim() for ax in axes}) == 1
+    assert [list(line.get_xdata()) for line in axes[0].lines] == [[0.5, 0.6], [0.4, 0.6]]
+
+
+def test_a_legend_is_only_where_there_is_something_to_tell_apart() -> None:
+    def legends(one: pd.DataFrame, series: dict[str, pd.DataFrame]) -> list[bool]:
+        drawn = [figures.bars(one, "x"), figures.estimates(series, "F1", ""), figures.lines(one, "x", "y")]
+        return [figure.axes[0].get_legend() is not None for figure in drawn]
+
+    numbered = GRID.set_axis([0, 1])
+    assert legends(numbered[["first"]], {"a": ESTIMATES["a"]}) == [False] * 3
+    assert legends(numbered, ESTIMATES) == [True] * 3
+
+
+def test_the_total_of_the_longest_bar_is_inside() -> None:
+    figure = figures.bars(pd.DataFrame({"passages": [2000, 160]}, index=["city", "capital"]), "passages")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert max(text.get_window_extent().x1 for text in ax.texts) <= ax.get_window_extent().x1
+
+
+def test_facets_name_every_row_and_head_every_panel() -> None:
+    tables = {"dev": ESTIMATES["a"], "held out": ESTIMATES["a"].iloc[::-1]}
+    left, right = figures.facets(tables, "mrr@10").axes
+    assert [left.get_title(), right.get_title()] == ["dev", "held out"]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"]  # matplotlib counts from below
+    for ax in (left, right):  # rows are found by name, whatever their order
+        assert list(zip(ax.lines[0].get_ydata(), ax.lines[0].get_xdata(), strict=True)) == [(1, 0.1), (0, -0.1)]
+    assert left.get_xlim() == right.get_xlim()
 
 
 def test_letters_stand_in_the_rows_of_all_panels_and_a_mark_is_red() -> None:
@@ -105,6 +168,10 @@ def test_letters_stand_in_the_rows_of_all_panels_and_a_mark_is_red() -> None:
     assert [label.get_text() for label in left.get_yticklabels()] == ["encoder", "decoder", "head"]
     assert [text.get_text() for text in right.texts] == ["A", "A", "", "", "B", "B?"]
     assert [text.get_text() for text in left.texts if text.get_color() == figures.ACCENT] == ["B?"]
+    (image,) = left.images
+    shared, own = image.to_rgba(image.get_array())[[0, 1], 0, :3]
+    assert shared.argmax() == 2  # what all share is blue: red is for what is wrong
+    assert own.argmax() != 2
 
 
 def test_differences_read_from_top_to_bottom_and_red_is_real() -> None:
@@ -122,7 +189,7 @@ def test_the_notebook_shows_what_was_written(tmp_path: Path) -> None:
 def test_every_row_of_every_heat_map_is_in_sight() -> None:
     tables = {str(n): pd.DataFrame(np.eye(n)) for n in (3, 7, 2)}
     drawn = figures.heatmaps(tables, "", "", "")
-    assert [sorted(ax.get_ylim()) for ax in drawn.axes] == [[-0.5, n - 0.5] for n in (3, 7, 2)]
+    assert [sorted(ax.get_ylim()) for ax in drawn.axes[:3]] == [[-0.5, n - 0.5] for n in (3, 7, 2)]
 
 
 def test_numbers_lie_in_their_boxes_until_they_are_too_many_to_read() -> None:

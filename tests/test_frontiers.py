@@ -5,16 +5,22 @@ from hiddenstates.report.figures import frontiers, served
 TABLE = pd.DataFrame({"recall": [1.0, 0.8], "MB": [6.0, 0.4], "compared": [4000, 300]}, index=["Flat", "IVF64"])
 
 
-def test_each_panel_shows_every_row_against_its_cost() -> None:
-    left, right = frontiers(TABLE, "recall", ["MB", "compared"], wanted=0.95).axes
-    for ax, cost in ((left, "MB"), (right, "compared")):
-        line, *dots = ax.lines
-        assert list(line.get_ydata()) == [0.95, 0.95]
+def test_every_kind_is_named_and_shown_in_each_panel_and_filled_where_it_finds_what_is_wanted() -> None:
+    gain, *costs = frontiers(TABLE, "recall", ["MB", "compared"], wanted=0.95).axes
+    assert dict(zip(gain.get_yticks(), (t.get_text() for t in gain.get_yticklabels()), strict=True)) == {
+        1: "Flat",
+        0: "IVF64",
+    }
+    for ax, column in zip((gain, *costs), TABLE, strict=True):
+        dots = ax.lines[: len(TABLE)]
         assert [(dot.get_xdata()[0], dot.get_ydata()[0]) for dot in dots] == list(
-            zip(TABLE[cost], TABLE["recall"], strict=True)
+            zip(TABLE[column], (1, 0), strict=True)
         )
-        assert (ax.get_xlabel(), ax.get_xscale()) == (cost, "log")
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["Flat", "IVF64"]
+        assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True]
+        assert (ax.get_xlabel(), ax.get_xscale()) == (column, "linear" if ax is gain else "log")
+        assert not ax.get_legend()
+    assert list(gain.lines[-1].get_xdata()) == [0.95, 0.95]
+    assert [text.get_text() for text in gain.texts] == ["wanted: 0.95"]
 
 
 def test_each_strategy_stands_at_its_cost_and_the_best_is_marked() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.report.tables import against, confirm, means, nested, paired, pooled, verdict, write_runs
+from hiddenstates.report.tables import against, confirm, means, nested, paired, pooled, verdict, with_dashes, write_runs
 
 SIZE = 12
 
@@ -108,3 +108,13 @@ def test_runs_are_written_beside_their_judgements(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["bad.run", "base.run", "good.run", "qrels.trec"]
     assert Run.read(tmp_path / "runs" / "good.run") == runs()["good"]
     assert Qrels.read(tmp_path / "runs" / "qrels.trec") == task().qrels
+
+
+def test_a_system_of_images_has_a_dash_where_no_question_shows_one_and_the_numbers_stay() -> None:
+    table = means(runs(), task(), ["mrr@10"])
+    before = table.copy()
+    shown = with_dashes(table, ["good"], ["named"])
+    assert shown.loc[("alias", "mrr@10")].to_dict() == {"base": 0.5, "good": "–", "bad": 0}
+    assert shown.loc[("named", "mrr@10")].to_dict() == {"base": 1, "good": 1, "bad": 0}
+    pd.testing.assert_frame_equal(table, before)
+    assert with_dashes(table, [], []).to_numpy().tolist() == table.T.to_numpy().tolist()

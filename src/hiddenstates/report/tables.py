@@ -77,7 +77,7 @@ def with_dashes(table: pd.DataFrame, systems: Collection[str], sets: Collection[
     systems, sets: of these systems only what they score on these sets is their own
     """
     shown = table.round(3).astype(object)
-    other = [column for column in table if column[0] not in sets]
+    other = ~table.columns.get_level_values("set").isin(list(sets))
     shown.loc[[system for system in table.index if system in systems], other] = "–"
     return shown.T
 

@@ -5,7 +5,7 @@ from itertools import cycle, islice
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -108,7 +108,7 @@ def facets(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:
 
 
 def _intervals(
-    ax: Axes, table: pd.DataFrame, places: Float[np.ndarray, " row"], name: str, look: tuple[str, str]
+    ax: Axes, table: pd.DataFrame, places: Real[np.ndarray, " row"], name: str, look: tuple[str, str]
 ) -> None:
     color, marker = look
     ax.hlines(places, table["low"], table["high"], color=color, lw=1.6, alpha=0.5)

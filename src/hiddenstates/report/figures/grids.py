@@ -1,6 +1,6 @@
 """Grids: a table as colours, letters or dots."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -47,22 +47,29 @@ def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, 
         image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high or 1)
         _numbers(ax, cells, low + 0.6 * (high - low), width)
         ax.set_xticks(range(table.shape[1]), table.columns)
+        if _wide(map(str, table.columns), width / table.shape[1]):
+            ax.set_xticks(ax.get_xticks(), table.columns, rotation=35, ha="right", rotation_mode="anchor")
         ax.set_yticks(range(table.shape[0]), table.index)
         ax.set_title(title)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
     bar = axes[0].figure.colorbar(image, ax=axes, label=unit, fraction=0.04, aspect=30)
-    bar.outline.set_visible(False)  # type: ignore[operator]  # matplotlib's stubs call a Spine a function
+    bar.outline.set_visible(False)
 
 
 def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], dark: float, width: float) -> None:
     """Write the cells' numbers, or none if the longest is wider than a cell; in white on what is above `dark`."""
     whole = (cells == cells.round()).all()
     texts = {at: f"{x:.0f}" if whole else f"{x:.2f}".removeprefix("0") for at, x in np.ndenumerate(cells)}
-    if max(map(len, texts.values())) * 0.6 * SIZE / 72 > width / cells.shape[1]:  # a digit is .6 of its height wide
+    if _wide(texts.values(), width / cells.shape[1]):
         return
     for (i, j), text in texts.items():
         ax.text(j, i, text, ha="center", va="center", color="w" if cells[i, j] > dark else INK, size=SIZE)
+
+
+def _wide(texts: Iterable[str], width: float) -> bool:
+    """Whether a text is wider than so many inches; a letter or digit is about .6 of its height wide."""
+    return max(map(len, texts), default=0) * 0.6 * SIZE / 72 > width
 
 
 def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
@@ -75,7 +82,7 @@ def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
     for ax, (title, scores) in zip(axes.flat, tops.items(), strict=True):
         chosen = [Strategy.parse(str(name)) for name in scores.index]
         for i, strategy in enumerate(chosen):
-            ax.scatter(range(n_states), [i] * n_states, s=3, color=QUIET, lw=0)
+            ax.scatter(range(n_states), [i] * n_states, s=3, color=QUIET, lw=0, zorder=1)
             _dots(ax, strategy, i, ACCENT if i == 0 else BLUE)
         kinds = [f"{'weighted ' * bool(s.weights)}{s.combine} {s.pool}{s.steps.replace('+', ' +')}" for s in chosen]
         ax.set_yticks(range(len(chosen)), [f"{kind}  {v:.3f}" for kind, v in zip(kinds, scores, strict=True)])
@@ -94,7 +101,15 @@ def _dots(ax: Axes, strategy: Strategy, row: int, color: str) -> None:
     sizes = FULL * abs(weights) / (abs(weights).max() or 1)
     faces = [color if weight >= 0 else "white" for weight in weights]
     ax.hlines(row, min(strategy.layers), max(strategy.layers), color=QUIET, lw=0.7, zorder=0)
-    ax.scatter(strategy.layers, [row] * len(sizes), s=sizes, c=faces, edgecolors=color, linewidths=0.8 * (weights < 0))
+    ax.scatter(
+        strategy.layers,
+        [row] * len(sizes),
+        s=sizes,
+        zorder=2,
+        c=faces,
+        edgecolors=color,
+        linewidths=[0.8 * (weight < 0) for weight in weights],
+    )
 
 
 def lettered(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:

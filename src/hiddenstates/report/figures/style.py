@@ -13,7 +13,7 @@ BLUE = "#0072b2"
 PALETTE = (BLUE, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", ACCENT, "#000000")
 """Told apart with a colour deficiency, too (Okabe & Ito 2008); their yellow is too light for lines."""
 MARKERS = "osD^vPX*"  # one more than colours, so that a pair of the two comes back only after 56 series
-TINTS = ("#dceaf4", "#fbe3b0", "#bfe5d8", "#f0d3e2", "#b5b5b5", "#f2c1a0", "#fff3a8", "#8fb8d6")
+TINTS = ("#dceaf4", "#f6c667", "#8fd3bd", "#d9a0c4", "#9a9a9a", "#eb9d6b", "#fff3a8", "#7fa8e8")
 """Grounds that letters are read on, the first one the calmest."""
 SHADES = "Blues"
 """Of numbers: from light to dark, so that they survive grey, too."""
