@@ -1,11 +1,12 @@
 import pandas as pd
 
-from hiddenstates.pretrain.summary import across, by_kind
 from hiddenstates.pretrain.questions import VisualQuestion
+from hiddenstates.pretrain.summary import across, by_kind
 
 
 def test_by_kind_of_question_every_system_has_its_row() -> None:
-    questions = [VisualQuestion(view, kind, "?", ("yes",)) for view, kind in enumerate(["capital", "capital", "currency"])]
+    asked = [("CH", "capital"), ("FR", "capital"), ("CH", "currency")]
+    questions = [VisualQuestion(i, code, kind, "?", "yes", frozenset({"yes"})) for i, (code, kind) in enumerate(asked)]
     found = {"model": pd.Series([1.0, 0.0, 1.0]), "majority": pd.Series([0.0, 0.0, 1.0])}
     tables = across(by_kind(questions, found, ["CH", "FR", "CH"], 0))
     assert {kind: table["value"].to_dict() for kind, table in tables.items()} == {
