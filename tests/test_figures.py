@@ -119,6 +119,15 @@ def test_numbers_of_a_heat_map_never_overlap(panels: int, across: int, value: fl
     assert all(end < start for (_, end), (start, _) in pairwise(boxes))
 
 
+@pytest.mark.parametrize("unit", ["share", {"0": "pieces", "1": "share"}])
+def test_long_names_of_columns_are_turned_before_they_overlap(unit: str | dict[str, str]) -> None:
+    long = pd.DataFrame(np.eye(6), columns=[*"abc", "unigram", "byte_bpe", "clip_bpe"])
+    left, right, *_ = figures.heatmaps({"0": long, "1": long}, unit, "script", "tokenizer").axes
+    assert {label.get_rotation() for ax in (left, right) for label in ax.get_xticklabels()} == {35}
+    (short, *_) = figures.heatmaps({"0": long.set_axis(list("abcdef"), axis=1)}, "share", "", "").axes
+    assert {label.get_rotation() for label in short.get_xticklabels()} == {0}
+
+
 def test_a_dot_has_the_area_of_its_weight() -> None:
     tops = {"named": pd.Series({"sum(0*0.03,1*-0.12,2*0.6)/mean": 0.9, "concat(0,2)/mean": 0.8})}
     (ax,) = figures.members(tops, 3, "mrr@10").axes

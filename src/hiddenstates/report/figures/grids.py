@@ -8,12 +8,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, SHADES, TINTS, WIDTH, blank
 
 FULL = 49.0  # square points: the dot of the largest weight
 SIZE = 7.5  # points: the numbers in the cells
+OUTLINE = [withStroke(linewidth=2, foreground="w")]  # red on any ground
 
 
 def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str | Mapping[str, str], rows: str, columns: str) -> Figure:
@@ -30,9 +32,12 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str | Mapping[str, str], 
     for ax in axes.flat[len(tables) :]:
         ax.set_axis_off()
     panels = dict(zip(tables, axes.flat, strict=False))
+    width = WIDTH * (0.85 if len(set(units.values())) == 1 else 0.7) / across  # of a panel; bars take the rest
     for one in dict.fromkeys(units.values()):
         own = {title: table for title, table in tables.items() if units[title] == one}
-        _one_scale(own, [panels[title] for title in own], one, WIDTH * 0.85 / across)
+        _one_scale(
+            own, [panels[title] for title in own], one, WIDTH * (0.85 if len(own) == len(tables) else 0.7) / across
+        )
     figure.supylabel(rows, size=9)
     figure.supxlabel(columns, size=9)
     return figure
@@ -47,7 +52,7 @@ def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, 
         image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high or 1)
         _numbers(ax, cells, low + 0.6 * (high - low), width)
         ax.set_xticks(range(table.shape[1]), table.columns)
-        if _wide(map(str, table.columns), width / table.shape[1]):
+        if _wide(map(str, table.columns), width / table.shape[1], 9.0):
             ax.set_xticks(ax.get_xticks(), table.columns, rotation=35, ha="right", rotation_mode="anchor")
         ax.set_yticks(range(table.shape[0]), table.index)
         ax.set_title(title)
@@ -61,15 +66,15 @@ def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], dark: float, widt
     """Write the cells' numbers, or none if the longest is wider than a cell; in white on what is above `dark`."""
     whole = (cells == cells.round()).all()
     texts = {at: f"{x:.0f}" if whole else f"{x:.2f}".removeprefix("0") for at, x in np.ndenumerate(cells)}
-    if _wide(texts.values(), width / cells.shape[1]):
+    if _wide(texts.values(), width / cells.shape[1], SIZE):
         return
     for (i, j), text in texts.items():
         ax.text(j, i, text, ha="center", va="center", color="w" if cells[i, j] > dark else INK, size=SIZE)
 
 
-def _wide(texts: Iterable[str], width: float) -> bool:
+def _wide(texts: Iterable[str], width: float, size: float) -> bool:
     """Whether a text is wider than so many inches; a letter or digit is about .6 of its height wide."""
-    return max(map(len, texts), default=0) * 0.6 * SIZE / 72 > width
+    return max(map(len, texts), default=0) * 0.6 * size / 72 > width
 
 
 def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
@@ -125,7 +130,8 @@ def lettered(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure:
         codes = np.vectorize(lambda text: ord(text[0]) - ord("A") if text else np.nan, otypes=[float])(texts)
         ax.imshow(codes % len(TINTS), cmap=ListedColormap(TINTS), vmin=-0.5, vmax=len(TINTS) - 0.5, aspect="auto")
         for (i, j), text in np.ndenumerate(texts):
-            ax.text(j, i, text, ha="center", va="center", size=8, color=ACCENT if len(text) > 1 else INK)
+            look = {"color": ACCENT, "weight": "bold", "path_effects": OUTLINE} if len(text) > 1 else {"color": INK}
+            ax.text(j, i, text, ha="center", va="center", size=8, **look)
         ax.set_xticks(range(table.shape[1]), table.columns)
         ax.set_yticks(range(len(rows)), rows)
         ax.set_title(title)
