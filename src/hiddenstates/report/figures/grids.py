@@ -35,9 +35,7 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str | Mapping[str, str], 
     width = WIDTH * (0.85 if len(set(units.values())) == 1 else 0.7) / across  # of a panel; bars take the rest
     for one in dict.fromkeys(units.values()):
         own = {title: table for title, table in tables.items() if units[title] == one}
-        _one_scale(
-            own, [panels[title] for title in own], one, WIDTH * (0.85 if len(own) == len(tables) else 0.7) / across
-        )
+        _one_scale(own, [panels[title] for title in own], one, width)
     figure.supylabel(rows, size=9)
     figure.supxlabel(columns, size=9)
     return figure
@@ -73,8 +71,8 @@ def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], dark: float, widt
 
 
 def _wide(texts: Iterable[str], width: float, size: float) -> bool:
-    """Whether a text is wider than so many inches; a letter or digit is about .6 of its height wide."""
-    return max(map(len, texts), default=0) * 0.6 * size / 72 > width
+    """Whether a text and a gap are wider than so many inches; a letter or digit is about .6 of its height wide."""
+    return (max(map(len, texts), default=0) + 1) * 0.6 * size / 72 > width
 
 
 def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:
