@@ -61,7 +61,7 @@ lab: .venv/.ready
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
 # These want folders of the user's, or minutes; the last two are no benchmarks but parts of some.
-BY_HAND := $(addprefix benchmarks/,models.py by_mteb.py choosing.py eye.py gpu.py published.py rounds.py rules.py)
+BY_HAND := $(addprefix benchmarks/,models.py by_mteb.py choosing.py eye.py gpu.py pipeline.py published.py rounds.py rules.py)
 
 report: .venv/.ready
 	$(BIN)/hiddenstates report
