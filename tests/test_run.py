@@ -60,7 +60,7 @@ class Toy:
     def __init__(self, folder: Path) -> None:
         self.notebooks, self.params, self.out = folder / "notebooks", folder / "params.yaml", folder / "out"
         self.notebooks.mkdir(parents=True)
-        self.write('encoder = factory = "none"\ndepth = 0')
+        self.write('encoder = loading = engine = ray = factory = "none"\ndepth = 0')
 
     def write(self, parameters: str, tag: str = "parameters") -> None:
         """The notebook anew, with this parameters cell."""
@@ -229,16 +229,20 @@ def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     ("cell", "tag", "message"),
     [
         (
-            "encoder = factory = 1",
+            "encoder = loading = engine = ray = factory = 1",
             "parameters",
             r"07_index\.ipynb: depth: in its parameters cell or in params\.py, not in both",
         ),
         (
-            "encoder = factory = depth = kind = 1",
+            "encoder = loading = engine = ray = factory = depth = kind = 1",
             "parameters",
             r"07_index\.ipynb: kind: in its parameters cell or in params\.py",
         ),
-        ("encoder = factory = depth = 1", "other", r"07_index\.ipynb: no cell is tagged `parameters`\. Tag the cell"),
+        (
+            "encoder = loading = engine = ray = factory = depth = 1",
+            "other",
+            r"07_index\.ipynb: no cell is tagged `parameters`\. Tag the cell",
+        ),
         ("encoder = factory = (", "parameters", r"07_index\.ipynb: its parameters cell is not Python \(.*line 1\)"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,7 +86,7 @@ class Whitenings:
         try:
             tensors = load_file(path)
             names = dict.fromkeys(key.rpartition(" ")[0] for key in tensors)
-            return cls({name: _whitening(tensors[f"{name} mean"], tensors[f"{name} matrix"]) for name in names})
+            return cls({name: _whitening(name, tensors[f"{name} mean"], tensors[f"{name} matrix"]) for name in names})
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise LabError(
                 f"{path}: no whitening can be read from it ({error}). Run the stage `strategies` again."
@@ -178,8 +179,9 @@ def training_passages(task: Task) -> list[str]:
     return [i for i, entity in rows if (entity in entities if entity else i in judged) and i not in foreign]
 
 
-def _whitening(mean: np.ndarray, matrix: np.ndarray) -> Whitening:
-    if mean.ndim != 1 or matrix.ndim != 2 or len(matrix) != len(mean) or matrix.shape[1] > len(mean):
+def _whitening(name: str, mean: np.ndarray, matrix: np.ndarray) -> Whitening:
+    """name: of what was fitted; one that keeps fewer dimensions has so many columns, any other is square"""
+    if mean.ndim != 1 or matrix.shape != (len(mean), _kept(name) or len(mean)):
         raise ValueError(f"a mean of {mean.shape} and a matrix of {matrix.shape}")
     return Whitening(mean.astype(np.float32), matrix.astype(np.float32))
 
@@ -200,3 +202,11 @@ def _spectrum(
     kept = variances > NOTHING * variances[-1]
     variances, vectors = variances[kept], vectors[:, kept]
     return variances, (centred.T @ vectors / np.sqrt(n * variances)).T if few else vectors.T
+
+
+def _kept(name: str) -> int | None:
+    """How many dimensions a strategy of this name keeps; None for all."""
+    with suppress(LabError):
+        reduction = Strategy.parse(name).reduced
+        return reduction.dimensions if reduction else None
+    return None
