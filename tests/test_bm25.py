@@ -6,9 +6,11 @@ import bm25s
 import numpy as np
 import pytest
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table, tables
+from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.retrieval.bm25 import Words, bm25_run
+from hiddenstates.retrieval.bm25 import AskedWords, Words, bm25_run, searchable
+from hiddenstates.retrieval.bm25 import task as of_task
 
 PASSAGES = {"p0": "capital bern", "p1": "capital paris paris", "p2": "river nile", "p3": "river", "p4": ""}
 QUERIES = {"q0": "Paris!", "q1": "nothing known", "q2": "the capital of bern", "q3": ""}
@@ -80,3 +82,57 @@ def test_scores_are_those_of_bm25s() -> None:
 def test_passages_without_a_word_score_nothing() -> None:
     kb = KnowledgeBase(table([{"id": "a", "text": ""}], PASSAGE_COLUMNS), Path(), "r")
     assert Words.of(kb).scores(["paris"]).tolist() == [[0.0]]
+
+
+@pytest.fixture
+def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> KnowledgeBase:
+    """Fifty passages, seven in memory at once."""
+    monkeypatch.setattr(tables, "AT_ONCE", 7)
+    monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
+    random, words = np.random.default_rng(0), ["bern", "paris", "rivers", "walked", "capital", "the", "nile", "sea"]
+    texts = [" ".join(random.choice(words, random.integers(0, 12))) for _ in range(50)]
+    return KnowledgeBase(
+        table([{"id": f"p{i}", "text": t} for i, t in enumerate(texts)], PASSAGE_COLUMNS), tmp_path, "r"
+    )
+
+
+ASKED = ["bern by the sea", "rivers rivers nile", "unknown", "", "walking to Paris"]
+
+
+def test_words_counted_in_parts_score_as_all_in_memory(corpus: KnowledgeBase) -> None:
+    parts = list(AskedWords.of(corpus, ASKED).scored(ASKED))
+    assert [first for first, _ in parts] == list(range(0, 50, 7))
+    np.testing.assert_array_equal(
+        np.concatenate([scores for _, scores in parts], axis=1), Words.of(corpus).scores(ASKED)
+    )
+    assert list(corpus.images.iterdir()) == [], "the files have no name any more"
+
+
+def test_words_counted_in_parts_find_the_same_in_the_same_order(corpus: KnowledgeBase) -> None:
+    ids = [f"q{i}" for i in range(len(ASKED))]
+    found, wanted = (words.run(ids, ASKED, 9).rows for words in (AskedWords.of(corpus, ASKED), Words.of(corpus)))
+    assert [list(row.items()) for row in found.values()] == [list(row.items()) for row in wanted.values()]
+    assert len(found["q0"]) == 9
+
+
+def test_a_query_that_is_a_passage_has_no_words_in_common_with_it_in_any_part(corpus: KnowledgeBase) -> None:
+    own = ["p3", "p45", "elsewhere", "p0", "p49"]
+    wanted = np.array([[3, 4], [45, 0], [-1, 9], [0, 1], [49, 48]])
+    for words in (AskedWords.of(corpus, ASKED), Words.of(corpus)):
+        _, known = words.best(ASKED, 9, own, wanted)
+        scores = words.best(ASKED, 9, wanted=wanted)[1]
+        assert known[[0, 1, 3, 4], 0].tolist() == [0.0] * 4
+        assert known[2, 0] == 0.0, "no row"
+        np.testing.assert_array_equal(known[:, 1], scores[:, 1])
+        assert scores[0].any()
+
+
+def test_a_word_that_was_not_counted_is_refused(corpus: KnowledgeBase) -> None:
+    with pytest.raises(LabError, match=r"'capit' was not counted. Name all texts that will be asked"):
+        next(AskedWords.of(corpus, ASKED).scored(["capital"]))
+
+
+def test_a_large_corpus_is_counted_in_parts(corpus: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(searchable(corpus, ASKED), Words)
+    monkeypatch.setattr(of_task, "IN_MEMORY", 49)
+    assert isinstance(searchable(corpus, ASKED), AskedWords)

@@ -3,8 +3,7 @@ from typing import Literal
 
 import pytest
 
-from hiddenstates.core import data
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table, tables
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 
@@ -42,9 +41,11 @@ def test_a_passage_is_encoded_with_its_title(tmp_path: Path) -> None:
         (None, "dev", ["q0", "q1"]),
         ("named", "dev", ["q0"]),
         ("alias", "test", []),
+        ("named", ("train", "test"), ["q2"]),
+        (None, ("dev", "test"), ["q0", "q1", "q2"]),
     ],
 )
-def test_select(tmp_path: Path, set_: str | None, split: str | None, ids: list[str]) -> None:
+def test_select(tmp_path: Path, set_: str | None, split: str | tuple[str, ...] | None, ids: list[str]) -> None:
     part = task(tmp_path).select(set=set_, split=split)
     assert part.queries["id"][:] == ids
     assert list(part.qrels) == ids
@@ -152,22 +153,31 @@ def test_each_query_set_has_one_vote_on_the_measure_however_large_it_is() -> Non
 
 
 def test_a_table_of_many_rows_is_read_from_disk_and_comes_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(data, "AT_ONCE", 3)
+    monkeypatch.setattr(tables, "AT_ONCE", 3)
     monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
     rows = [{"id": f"p{i}", "text": "é" * i} for i in range(8)]
-    made = data.table(rows, PASSAGE_COLUMNS)
+    made = table(rows, PASSAGE_COLUMNS)
     assert made["id"][:] == [f"p{i}" for i in range(8)]
     assert [len(text) for text in made["text"]] == list(range(8))
     assert {buffer.parent is not None for buffer in made.data.column("text").chunk(0).buffers() if buffer} == {True}
     assert list(tmp_path.iterdir()) == [], "the file has no name any more"
     made.to_parquet(tmp_path / "passages.parquet")
-    again = data._read_parquet(tmp_path / "passages.parquet", PASSAGE_COLUMNS)
+    again = tables.read_table(tmp_path / "passages.parquet", PASSAGE_COLUMNS)
     assert again[:] == made[:]
     assert made.select([7, 0])["id"][:] == ["p7", "p0"]
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4])
 def test_a_table_has_as_many_rows_as_there_are(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "AT_ONCE", 3)
-    made = data.table([{"id": str(i)} for i in range(n)], PASSAGE_COLUMNS)
+    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    made = table([{"id": str(i)} for i in range(n)], PASSAGE_COLUMNS)
     assert (len(made), made.column_names) == (n, list(PASSAGE_COLUMNS))
+
+
+def test_rows_are_looked_up_without_reading_all_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    kb = KnowledgeBase(table([{"id": f"p{i}", "text": str(i)} for i in range(8)], PASSAGE_COLUMNS), tmp_path, "r")
+    assert [part.ids for part in kb.parts()] == [["p0", "p1", "p2"], ["p3", "p4", "p5"], ["p6", "p7"]]
+    assert kb.places(["p7", "p2", "no"]) == {"p2": 2, "p7": 7}
+    assert {id: row["text"] for id, row in kb.rows(["p7", "p2", "no"]).items()} == {"p2": "2", "p7": "7"}
+    assert kb.rows([]) == {}

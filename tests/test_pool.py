@@ -75,7 +75,7 @@ def test_a_corpus_that_fits_is_no_pool_nor_are_sentence_pairs(task: Task) -> Non
 
 
 def test_a_pool_comes_back_as_it_was(tmp_path: Path) -> None:
-    pool = Pool(64, 8, 4, 2, 7)
+    pool = Pool(passages=64, judged=8, found=4, drawn=2, seed=7)
     pool.save(tmp_path)
     assert read_pool(tmp_path) == pool
     assert str(pool) == (
@@ -95,7 +95,7 @@ def test_candidates_are_the_best_of_all_passages_for_dev_and_test(task: Task, ti
     asked = [f"q{i}" for i in range(2, 8)]
     assert list(words) == list(vectors) == asked
     states = pool_task(tiny, task, ["mean"])
-    wanted = search(states, task.of_splits("dev", "test"), states.default, 64)
+    wanted = search(states, task.select(split=("dev", "test")), states.default, 64)
     for query in asked:
         assert vectors[query] == pytest.approx(dict(wanted[query]), abs=1e-5)
 

@@ -12,6 +12,14 @@ def out_folder() -> Path:
     return Path(os.environ.get("HIDDENSTATES_OUT", ROOT / "out"))
 
 
+def scratch_folder() -> Path | None:
+    """For passing files that may be larger than memory: what the system calls temporary may itself be memory.
+
+    None, which means that folder of the system's, where nothing was made yet.
+    """
+    return out_folder() if out_folder().is_dir() else None
+
+
 def resolved(name: str) -> Path:
     """A path that params.yaml names: absolute or from the repository's root; `out/...` is where the stages write."""
     path = Path(name)

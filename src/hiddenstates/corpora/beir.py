@@ -25,18 +25,19 @@ def load_beir(folder: Path, params: Corpus) -> Task:
     What its judgements say that cannot be taken as it is written, a note of the task tells.
     """
     passages = table(map(_passage, json_records(folder / "corpus.jsonl")), PASSAGE_COLUMNS)
-    check_passages(passages["id"][:], str(folder))
+    check_passages(passages, str(folder))
     asked = [(record.where, _query(record)) for record in json_records(folder / "queries.jsonl")]
     found = {split: list(_judgements(path)) for split, path in split_files(folder / "qrels", [".tsv"]).items()}
-    known = {row["id"] for _, row in asked}, set(passages["id"][:])
-    grades, notes = settled(chain.from_iterable(found.values()), *known)
+    judgements = list(chain.from_iterable(found.values()))
+    kb = KnowledgeBase(passages, folder / "images", pinned(folder.name, passages))
+    grades, notes = settled(judgements, {row["id"] for _, row in asked}, kb.places({j.passage for j in judgements}))
     judged = {split: [j.query for j in rows if j.query in grades] for split, rows in found.items()}
     split_of = assign_splits(judged, params, str(folder / "qrels"))
     kept = [{**row, "set": folder.name, "split": split_of[row["id"]]} for _, row in asked if row["id"] in split_of]
     texts = {row["id"]: Asked(where, row["text"]) for where, row in asked if row["id"] in split_of}
-    ignored, told = identical(texts, passages, grades)
+    ignored, told = identical(texts, kb.rows(texts).values(), grades)
     return Task(
-        KnowledgeBase(passages, folder / "images", pinned(folder.name, passages)),
+        kb,
         table(kept, QUERY_COLUMNS),
         Qrels(grades),
         unjudged=len(asked) - len(kept),

@@ -3,12 +3,15 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hiddenstates.core.data import MISSING, PASSAGE_COLUMNS, QUERY_COLUMNS, Row, Task, pinned, table
+import numpy as np
+from pandas.util import hash_array
+
+from hiddenstates.core.data import MISSING, PASSAGE_COLUMNS, QUERY_COLUMNS, Dataset, Row, Task, parts, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
 
@@ -17,8 +20,8 @@ MEASURED = ("dev", "test")  # every query set needs both: one to choose on, one 
 
 def checked(task: Task, source: str) -> Task:
     """The task itself, if it is sound, without the images that cannot be read; else LabError with `source` first."""
-    check_passages(task.kb.ids, source)
-    _check_ids(task.queries["id"][:], "query", source)
+    check_passages(task.kb.passages, source)
+    _check_ids(task.queries, "query", source)
     _check_judgements(task, source)
     for query_set in task.sets or [source]:
         for split in MEASURED:
@@ -33,7 +36,7 @@ def counts(task: Task) -> dict[str, Any]:
         split_sizes[query_set][split] = n
     return {
         "passages": len(task.kb.passages),
-        "empty_passages": sum(not text for text in task.kb.texts()),
+        "empty_passages": sum(not text for part in task.kb.parts() for text in part.texts()),
         "queries": split_sizes,
         "empty_queries": sum(not text.strip() for text in task.queries["text"]),
         "unjudged_queries": task.unjudged,
@@ -44,32 +47,49 @@ def counts(task: Task) -> dict[str, Any]:
     }
 
 
-def check_passages(ids: Sequence[str], source: str) -> None:
+def check_passages(passages: Dataset, source: str) -> None:
     """LabError unless there are passages, each with an id of its own that a TREC file can hold."""
-    if not ids:
+    if not len(passages):
         raise LabError(f"{source}: no passages. Add at least one to search.")
-    _check_ids(ids, "passage", source)
+    _check_ids(passages, "passage", source)
 
 
-def _check_ids(ids: Iterable[str], kind: str, source: str) -> None:
-    occurrences = Counter(ids)
-    unfit = [i for i in occurrences if i.split() != [i] or i.startswith("\ufeff")]  # U+FEFF: a byte order mark
+def _check_ids(rows: Dataset, kind: str, source: str) -> None:
+    ids = (id for part in parts(rows) for id in part["id"][:])
+    unfit = [i for i in ids if i.split() != [i] or i.startswith("\ufeff")]  # U+FEFF: a byte order mark
     if unfit:
         raise LabError(
             f"{source}: {kind} ids that are empty or hold white space: {few(unfit)}. TREC files need one word."
         )
-    twice = [i for i, n in occurrences.items() if n > 1]
+    twice = _repeated(rows)
     if twice:
         raise LabError(f"{source}: {kind} ids that occur more than once: {few(twice)}. Make each unique.")
 
 
+def _repeated(rows: Dataset) -> list[str]:
+    """The ids that occur more than once. Of each id only a hash is in memory, eight bytes."""
+    hashed = [hash_array(np.array(part["id"][:], dtype=object), categorize=False) for part in parts(rows)]
+    hashes, occurrences = np.unique(np.concatenate(hashed or [np.empty(0, np.uint64)]), return_counts=True)
+    doubtful = hashes[occurrences > 1]  # two ids may have one hash
+    if not len(doubtful):
+        return []
+    looked_at = Counter(
+        id
+        for part, found in zip(parts(rows), hashed, strict=True)
+        for id, doubt in zip(part["id"][:], np.isin(found, doubtful), strict=True)
+        if doubt
+    )
+    return [id for id, n in looked_at.items() if n > 1]
+
+
 def _check_judgements(task: Task, source: str) -> None:
-    queries, passages = set(task.queries["id"][:]), set(task.kb.ids)
+    queries = set(task.queries["id"][:])
     lost = [query for query in task.qrels if query not in queries]
     if lost:
         raise LabError(f"{source}: judged queries that do not exist: {few(lost)}. Add them, or drop their judgements.")
     judged = dict.fromkeys(passage for query in task.qrels for passage in task.qrels[query])
-    lost = [passage for passage in judged if passage not in passages]
+    there = task.kb.places(judged)
+    lost = [passage for passage in judged if passage not in there]
     if lost:
         raise LabError(f"{source}: judged passages that do not exist: {few(lost)}. Add them, or drop the judgements.")
 
@@ -87,7 +107,8 @@ def _check_split(part: Task, where: str, split: str) -> None:
 
 def _image_names(task: Task) -> list[str]:
     """Each distinct image of the passages and the queries, once."""
-    return [name for name in dict.fromkeys([*task.kb.passages["image"][:], *task.queries["image"][:]]) if name]
+    every = (name for rows in (task.kb.passages, task.queries) for part in parts(rows) for name in part["image"][:])
+    return [name for name in dict.fromkeys(every) if name]
 
 
 def _with_sound_images(task: Task) -> Task:

@@ -64,18 +64,20 @@ def load_huggingface(params: Corpus, folder: Path) -> Task:
         )
     pictures = _Pictures(folder / "images")
     passages = table(_passages(section, pictures), PASSAGE_COLUMNS)
-    check_passages(passages["id"][:], section.passages)
+    check_passages(passages, section.passages)
     asked = list(_queries(section, pictures))
-    found = (Judgement(where, row["id"], passage, 1.0) for where, row, relevant in asked for passage in relevant)
-    grades, notes = settled(found, {row["id"] for _, row, _ in asked}, set(passages["id"][:]))
+    found = [Judgement(where, row["id"], passage, 1.0) for where, row, relevant in asked for passage in relevant]
+    kb = KnowledgeBase(passages, pictures.root(section), pinned(section.passages, passages))
+    grades, notes = settled(found, {row["id"] for _, row, _ in asked}, kb.places({j.passage for j in found}))
     judged = [(where, row) for where, row, _ in asked if row["id"] in grades]
     ids: dict[str, list[str]] = {}
     for _, row in judged:
         ids.setdefault(row["split"], []).append(row["id"])
     split_of = assign_splits(ids, params, section.queries)
-    ignored, told = identical({row["id"]: Asked(where, row["text"]) for where, row in judged}, passages, grades)
+    texts = {row["id"]: Asked(where, row["text"]) for where, row in judged}
+    ignored, told = identical(texts, kb.rows(texts).values(), grades)
     return Task(
-        KnowledgeBase(passages, pictures.root(section), pinned(section.passages, passages)),
+        kb,
         table(({**row, "split": split_of[row["id"]]} for _, row in judged), QUERY_COLUMNS),
         Qrels(grades),
         unjudged=len(asked) - len(judged),

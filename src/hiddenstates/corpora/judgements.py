@@ -83,9 +83,9 @@ def identical(queries: Mapping[str, Asked], passages: Iterable[Row], grades: Gra
     goes by ids alone; but two that are numbered from 1 on have nothing to do with each other (Cranfield). So most of
     these texts must be the same too, but for case and punctuation, and none may be judged relevant to itself.
 
-    passages: with id, title and text
+    passages: those under the id of a query, with id, title and text
     """
-    both = {row["id"]: _same(queries[row["id"]].text, row) for row in passages if row["id"] in queries}
+    both = {row["id"]: _same(queries[row["id"]].text, row) for row in passages}
     if not both:
         return False, ()
     judged = any(grades.get(id, {}).get(id, 0) > 0 for id in both)

@@ -23,7 +23,7 @@ def read_passages(path: Path) -> KnowledgeBase:
     if (path / "task.json").is_file():
         return Task.load(path).kb
     passages = table(_rows(path), PASSAGE_COLUMNS)
-    check_passages(passages["id"][:], str(path))
+    check_passages(passages, str(path))
     return KnowledgeBase(passages, path / "images", pinned(path.stem, passages))
 
 

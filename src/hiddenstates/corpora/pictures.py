@@ -25,7 +25,7 @@ def beside(task: Task, rows: int, across: int) -> dict[str, list[Path]]:
 
 
 def _of_questions(task: Task) -> dict[str, list[str]]:
-    image_of = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
+    image_of = {id: row["image"] for id, row in task.kb.rows(task.judged).items()}
     found: dict[str, list[str]] = {}
     for row in task.queries:
         if row["image"]:

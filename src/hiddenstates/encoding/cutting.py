@@ -1,7 +1,8 @@
 """How many texts are longer than the encoder reads, and how much of them it never sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from hiddenstates.core.data import Task
 from hiddenstates.encoding.encoder import Encoder
@@ -30,6 +31,11 @@ class Cuts:
         beyond = [n - limit for n in lengths if n > limit]
         return cls(len(lengths), len(beyond), sum(lengths), sum(beyond), limit)
 
+    def __add__(self, other: "Cuts") -> "Cuts":
+        """Of the texts of both, which are cut at the same length."""
+        texts, cut = self.texts + other.texts, self.cut + other.cut
+        return Cuts(texts, cut, self.tokens + other.tokens, self.lost + other.lost, self.limit)
+
     def __str__(self) -> str:
         if not self.cut:
             return f"none of {self.texts} texts is longer than {self.limit} tokens"
@@ -40,15 +46,17 @@ class Cuts:
         )
 
 
-def cuts(encoder: Encoder, texts: Sequence[str]) -> Cuts:
-    """What the encoder cuts off these texts."""
-    reader = encoder.text
-    lengths = [n for i in range(0, len(texts), AT_ONCE) for n in reader.lengths(texts[i : i + AT_ONCE])]
-    return Cuts.of(lengths, reader.max_tokens)
+def cuts(encoder: Encoder, texts: Iterable[str]) -> Cuts:
+    """What the encoder cuts off these texts, so many of which are in memory at once."""
+    reader, found, every = encoder.text, Cuts.of([], encoder.text.max_tokens), iter(texts)
+    while some := list(islice(every, AT_ONCE)):
+        found += Cuts.of(reader.lengths(some), reader.max_tokens)
+    return found
 
 
 def cuts_of_task(encoder: Encoder, task: Task) -> Cuts | None:
     """Of all passages and questions; None for an encoder that reads no text."""
     if not encoder.reads_text:
         return None
-    return cuts(encoder, [*task.kb.texts(), *task.queries["text"][:]])
+    passages = (text for part in task.kb.parts() for text in part.texts())
+    return cuts(encoder, chain(passages, task.queries["text"][:]))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hiddenstates.core.data import Task
+from hiddenstates.core.data import Task, parts
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import resolved
 from hiddenstates.core.stage import NOTHING, made
@@ -60,8 +60,8 @@ def _untrained(model: str, trained: Path) -> str:
 def _blind(encoder: Encoder, task: Task) -> str:
     if not isinstance(encoder.reader, ImageReader):
         return ""
-    columns = {"passage": task.kb.passages["image"], "question": task.queries["image"]}
-    bare = [kind for kind, images in columns.items() if not any(images[:])]
+    both = {"passage": task.kb.passages, "question": task.queries}
+    bare = [kind for kind, rows in both.items() if not any(any(part["image"][:]) for part in parts(rows))]
     if not bare:
         return ""
     return f"It reads images, and no {' and no '.join(bare)} of this corpus has one. Name an encoder of texts instead."

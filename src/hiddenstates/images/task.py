@@ -15,8 +15,9 @@ def image_task(task: Task) -> Task:
     appear: that of `images.features`. An image is relevant where a passage that has it is relevant to a query that has
     the other. The texts are empty, the titles too, and the templates: a view is older than the questions about it.
     """
-    image_of = dict(zip(task.kb.ids, task.kb.passages["image"][:], strict=True))
-    names = first_of_content({name: task.kb.images / name for name in image_of.values() if name})
+    image_of = {id: row["image"] for id, row in task.kb.rows(task.judged).items()}
+    every = (name for part in task.kb.parts() for name in part.passages["image"][:])
+    names = first_of_content({name: task.kb.images / name for name in every if name})
     passages, queries = _by_image(task.kb.passages, names), _by_image(task.queries, {})
     grades: dict[str, dict[str, float]] = {image: {} for image in queries}
     for query, image in zip(task.queries["id"][:], task.queries["image"][:], strict=True):

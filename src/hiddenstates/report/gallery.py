@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hiddenstates.core.data import Task
+from hiddenstates.core.data import Row, Task
 from hiddenstates.core.relevance import Run
 
 
@@ -39,7 +39,7 @@ def pick(values: pd.Series, n: int) -> list[str]:
 def cases(run: Run, task: Task, queries: Sequence[str], top: int) -> list[Case]:
     """These questions of the task with the `top` best passages of the run."""
     asked = {row["id"]: row for row in task.queries}
-    passages = {row["id"]: row for row in task.kb.passages}
+    passages = task.kb.rows({passage for query in queries for passage in run[query]})
     made = []
     for query in queries:
         ranked = sorted(run[query], key=lambda passage: -run[query][passage])
@@ -50,7 +50,7 @@ def cases(run: Run, task: Task, queries: Sequence[str], top: int) -> list[Case]:
     return made
 
 
-def _found(task: Task, row: dict[str, str], right: bool) -> Found:
+def _found(task: Task, row: Row, right: bool) -> Found:
     return Found(row["title"], row["text"], task.kb.images / row["image"] if row["image"] else None, right)
 
 

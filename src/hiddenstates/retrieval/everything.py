@@ -1,16 +1,18 @@
 """The search of all passages of a corpus from which a pool was drawn: what the pool chose, confirmed."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from hiddenstates.core.data import Task
+from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.sharded import holds
 from hiddenstates.encoding.states import TaskStates
-from hiddenstates.retrieval.bm25 import Words
+from hiddenstates.retrieval.bm25 import WordSearch, searchable
 from hiddenstates.retrieval.index import IndexBundle
+from hiddenstates.retrieval.index.beside import Asked, best_of_both
 from hiddenstates.retrieval.index.streaming import search_shards
 from hiddenstates.retrieval.search import search_index
 
@@ -27,13 +29,24 @@ def search_everything(
     test = everything.select(split="test")
     queries = states.queries.select(test.queries["id"][:])
     asked, usual = choice.embed(queries), queries.embed(states.default)
-    words = Words.of(everything.kb)
     texts = test.queries["text"][:]
+    words = searchable(everything.kb, texts)
     runs = {"bm25": test.searched(partial(words.run, usual.ids, texts), depth)}
     if holds(published, usual.strategy, usual.fingerprint):
         runs["default"] = test.searched(partial(search_shards, published, usual), depth)
     runs["chosen"] = search_index(served, asked, test, depth)
     if choice.weight < 1:
-        both = replace(served, words=words, weight=choice.weight)
-        runs["fused"] = search_index(both, asked, test, depth)
+        both = Asked(asked.vectors, texts, asked.ids if test.ignore_identical_ids else [])
+        runs["fused"] = test.searched(partial(_search_both, served, words, choice.weight, asked.ids, both), depth)
     return runs
+
+
+def _search_both(
+    served: IndexBundle, words: WordSearch, weight: float, queries: Sequence[str], asked: Asked, depth: int
+) -> Run:
+    if len(words.ids) != len(served.ids):
+        raise LabError(
+            f"index: it holds {len(served.ids):,} of {len(words.ids):,} passages, so their words cannot stand beside "
+            "its vectors. Run the stage `index` again."
+        )
+    return Run(dict(zip(queries, best_of_both(served.index, words, weight, asked, depth), strict=True)))

@@ -4,9 +4,8 @@ Every hidden state under every pooling of millions of passages fits no disk; tho
 judged in the same way (Spärck Jones & van Rijsbergen 1975): what no system ranks high is hardly ever relevant.
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -30,18 +29,7 @@ DEPTH = 100
 """So many of the best passages of each query, by BM25 and by the published embedding, are candidates."""
 
 
-class _About(BaseModel):
-    """What pool.json says."""
-
-    passages: int
-    judged: int
-    found: int
-    drawn: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Pool:
+class Pool(BaseModel, frozen=True):
     """How the passages of a pool came into it.
 
     passages: of the whole corpus
@@ -70,7 +58,7 @@ class Pool:
 
     def save(self, folder: Path) -> None:
         """pool.json"""
-        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_pool(folder: Path) -> Pool | None:
@@ -79,7 +67,7 @@ def read_pool(folder: Path) -> Pool | None:
     if not path.exists():
         return None
     try:
-        return Pool(**read_as(_About, path.read_bytes()).model_dump())
+        return read_as(Pool, path.read_bytes())
     except (OSError, ValueError) as error:
         raise LabError(f"{path}: no pool can be read from it ({error}). Run the stage `states` again.") from error
 
@@ -94,7 +82,7 @@ def candidates(task: Task, encoder: Encoder, folder: Path, engine: Engine = LOCA
 
     folder: takes the published embedding of every passage, in shards, to be searched again
     """
-    asked = task.of_splits("dev", "test")
+    asked = task.select(split=("dev", "test"))
     passage, query = sides(task.measure)
     strategy = encoder.baseline.strategy
     encode_sharded(encoder, task.kb, strategy, folder, engine, side=passage)
@@ -108,16 +96,16 @@ def draw_pool(task: Task, most: int, lists: Sequence[Run], seed: int = 0) -> tup
 
     Where more are judged than `most`, all of these are in it, and no others.
     """
-    ids = task.kb.ids
-    judged = {passage for query in task.qrels for passage in task.qrels[query]}
+    judged, n = task.kb.places(task.judged), len(task.kb.passages)
     room = max(0, most - len(judged))
-    found = [passage for passage in dict.fromkeys(_by_rank(lists)) if passage not in judged][:room]
-    known = judged.union(found)
-    order = np.random.default_rng(seed).permutation(len(ids)).tolist()
-    others = (ids[row] for row in order if ids[row] not in known)
-    drawn = [passage for passage, _ in zip(others, range(room - len(found)))]  # noqa: B905 (the shorter one ends it)
-    pool = Pool(len(ids), len(judged), len(found), len(drawn), seed)
-    return task.within(known.union(drawn), task.queries["id"][:]), pool
+    ranked = [passage for passage in dict.fromkeys(_by_rank(lists)) if passage not in judged][:room]
+    found = task.kb.places(ranked)
+    known = [*judged.values(), *found.values()]
+    order = np.random.default_rng(seed).permutation(n)
+    drawn = order[~np.isin(order, known)][: room - len(found)].tolist()
+    passages = task.kb.passages.select(sorted([*known, *drawn]))
+    drawn_from = Pool(passages=n, judged=len(judged), found=len(found), drawn=len(drawn), seed=seed)
+    return replace(task, kb=replace(task.kb, passages=passages)), drawn_from
 
 
 def _by_rank(lists: Sequence[Run]) -> Iterator[str]:

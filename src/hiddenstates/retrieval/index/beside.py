@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
-from hiddenstates.retrieval.bm25 import SCORES, Language, Words, fuse
+from hiddenstates.retrieval.bm25 import Language, Words, WordSearch, fuse
 
 REACH = 10_000
 """So many passages each side brings: of no more than these, every one is scored."""
@@ -38,51 +38,54 @@ class Asked:
         return Asked(self.vectors[some], self.texts[some], self.own[some])
 
 
-def best_of_both(index: Any, words: Words, weight: float, asked: Asked, depth: int) -> list[dict[str, float]]:
+def best_of_both(index: Any, words: WordSearch, weight: float, asked: Asked, depth: int) -> list[dict[str, float]]:
     """The `depth` best passages of each query, and their scores, among those that vectors or words bring, `REACH` each.
 
     A passage that only the words bring is compared by its stored vector; of an index that cannot give that back, it
     counts as no nearer than the farthest that was found.
     """
-    at_once = max(1, SCORES // max(1, len(words.ids)))
-    parts = (asked.part(slice(first, first + at_once)) for first in range(0, len(asked.texts), at_once))
+    parts = (asked.part(some) for some in words.batches(len(asked.texts)))
     return [row for part in parts for row in _best_of_some(index, words, weight, part, depth)]
 
 
-def _best_of_some(index: Any, words: Words, weight: float, asked: Asked, depth: int) -> list[dict[str, float]]:
+def _best_of_some(index: Any, words: WordSearch, weight: float, asked: Asked, depth: int) -> list[dict[str, float]]:
     near, rows = index.search(asked.vectors, min(REACH, len(words.ids)))
-    rare = words.without(asked.own, words.scores(asked.texts)).astype(np.float64)
-    return [
-        _best(index, words.ids, weight, vector, found[found >= 0], cosines[found >= 0], bm25, depth)
-        for vector, found, cosines, bm25 in zip(asked.vectors, rows, near, rare, strict=True)
-    ]
+    worded, known = words.best(asked.texts, REACH, asked.own, rows)
+    told = zip(asked.vectors, rows, near, known, worded.rows, worded.scores, strict=True)
+    found = [_offered(index, vector, at, cosines, bm25, *more) for vector, at, cosines, bm25, *more in told]
+    return [_best(words.ids, weight, *offered, depth) for offered in found]
 
 
-def _best(
+def _offered(
     index: Any,
-    ids: Sequence[str],
-    weight: float,
     vector: np.ndarray,
     found: Int64[np.ndarray, " found"],
     near: Float32[np.ndarray, " found"],
-    bm25: np.ndarray,
-    depth: int,
+    known: Float32[np.ndarray, " found"],
+    worded: Int64[np.ndarray, " worded"],
+    bm25: Float32[np.ndarray, " worded"],
+) -> tuple[Int64[np.ndarray, " offered"], Float64[np.ndarray, " offered"], Float64[np.ndarray, " offered"]]:
+    """The rows that vectors or words bring, with the cosine and the BM25 of each."""
+    there = found >= 0  # the cells that were searched may hold no more
+    further = np.setdiff1d(worded, found[there])
+    cosines = np.concatenate([near[there], _compared(index, vector, further, float(near[there].min(initial=1.0)))])
+    places = np.argsort(worded)
+    scores = bm25[places[np.searchsorted(worded, further, sorter=places)]]
+    rows = np.concatenate([found[there], further])
+    return rows, cosines.astype(np.float64), np.concatenate([known[there], scores]).astype(np.float64)
+
+
+def _best(
+    ids: Sequence[str], weight: float, rows: np.ndarray, cosines: np.ndarray, bm25: np.ndarray, depth: int
 ) -> dict[str, float]:
-    cosines = np.full(len(ids), near.min(initial=1.0))
-    cosines[found] = near
-    worded = np.argsort(-bm25, kind="stable")[:REACH]
-    further = np.setdiff1d(worded[bm25[worded] > 0], found)
-    _compare(index, vector, further, cosines)
-    offered = np.concatenate([found, further])
-    scores = fuse(cosines, bm25, weight)[offered]
+    scores = fuse(cosines, bm25, weight)  # the query's best BM25 is among those that the words bring
     best = np.argsort(-scores, kind="stable")[:depth]
-    return {ids[offered[i]]: float(scores[i]) for i in best}
+    return {ids[rows[i]]: float(scores[i]) for i in best.tolist()}
 
 
-def _compare(index: Any, vector: np.ndarray, rows: np.ndarray, cosines: np.ndarray) -> None:
-    """Set the cosines of these rows, where the index can give their vectors back."""
+def _compared(index: Any, vector: np.ndarray, rows: np.ndarray, farthest: float) -> np.ndarray:
+    """The cosines of these rows; that of the farthest, where the index cannot give their vectors back."""
     try:
-        for row in rows.tolist():
-            cosines[row] = index.reconstruct(row) @ vector
+        return np.array([index.reconstruct(row) @ vector for row in rows.tolist()], dtype=np.float32)
     except RuntimeError:  # faiss: not implemented, or a direct map is missing
-        return
+        return np.full(len(rows), farthest, dtype=np.float32)

@@ -1,26 +1,18 @@
-"""What is searched and what is asked: `KnowledgeBase` and `Task`. The one door to the `datasets` package."""
+"""What is searched and what is asked: `KnowledgeBase` and `Task`."""
 
-import hashlib
 import json
-import re
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
-from datasets.exceptions import DatasetsError
-from datasets.utils import disable_progress_bars
+from datasets import Dataset
 from pydantic import BaseModel
 
+from hiddenstates.core.data.tables import Row, parts, places, read_table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as
-from hiddenstates.core.paths import ROOT, out_folder
 from hiddenstates.core.relevance import Qrels, Run
 
 PASSAGE_COLUMNS = ("id", "entity", "title", "text", "image", "topic")
@@ -29,14 +21,8 @@ SPLITS = ("train", "dev", "test")
 MISSING = "no such file"
 """The fault of an image that is not there."""
 
-AT_ONCE = 65_536
-"""Rows that are in memory at once; a table of more is read from disk when it is looked at."""
-
 FEW = 2
 """Relevant passages per query, of which finding the first is what counts."""
-
-Row = Mapping[str, Any]
-disable_progress_bars()  # its bars end up in executed notebooks, and nothing here maps for long
 
 
 class _About(BaseModel):
@@ -66,7 +52,21 @@ class KnowledgeBase:
 
     @property
     def ids(self) -> list[str]:
+        """All of them in memory; of a large corpus, `places` or `parts` are to be asked."""
         return list(self.passages["id"][:])  # a slice comes at once, an iteration row by row
+
+    def parts(self) -> "Iterator[KnowledgeBase]":
+        """The same passages in order, so many at a time as are in memory at once."""
+        return (replace(self, passages=part) for part in parts(self.passages))
+
+    def places(self, ids: Collection[str]) -> dict[str, int]:
+        """The row of each of these passages that is there."""
+        return places(self.passages, ids)
+
+    def rows(self, ids: Collection[str]) -> dict[str, Row]:
+        """These passages, as far as they are there, by their ids."""
+        found = self.places(ids)
+        return dict(zip(found, self.passages.select(list(found.values())), strict=True))
 
     def texts(self) -> list[str]:
         """What is encoded of each passage: title and text, as BEIR does (Thakur et al. 2021)."""
@@ -100,6 +100,11 @@ class Task:
         return list(dict.fromkeys(self.queries["set"][:]))
 
     @property
+    def judged(self) -> set[str]:
+        """The passages that some query judges."""
+        return {passage for query in self.qrels for passage in self.qrels[query]}
+
+    @property
     def default_measure(self) -> str:
         """What chooses between strategies unless params say otherwise; it follows from the judgements.
 
@@ -119,19 +124,11 @@ class Task:
         graded = len({grade for row in relevant for grade in row}) > 1
         return not graded and median([len(row) for row in relevant if row] or [1]) <= FEW
 
-    def select(self, *, set: str | None = None, split: str | None = None) -> "Task":
-        """The same task with only the queries of this set and split."""
-        wanted = [
-            i
-            for i, (s, p) in enumerate(zip(self.queries["set"][:], self.queries["split"][:], strict=True))
-            if set in (None, s) and split in (None, p)
-        ]
-        queries = self.queries.select(wanted)
-        return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
-
-    def of_splits(self, *splits: str) -> "Task":
-        """The same task with only the queries of these splits."""
-        wanted = [i for i, split in enumerate(self.queries["split"][:]) if split in splits]
+    def select(self, *, set: str | None = None, split: str | Collection[str] | None = None) -> "Task":
+        """The same task with only the queries of this set and split, or of these splits."""
+        splits = {split} if isinstance(split, str) else split
+        of = zip(self.queries["set"][:], self.queries["split"][:], strict=True)
+        wanted = [i for i, (s, p) in enumerate(of) if set in (None, s) and (splits is None or p in splits)]
         queries = self.queries.select(wanted)
         return replace(self, queries=queries, qrels=self.qrels.select(queries["id"][:]))
 
@@ -150,9 +147,8 @@ class Task:
 
     def within(self, passages: Collection[str], queries: Collection[str]) -> "Task":
         """The same task with only these passages and queries; without a query that then has nothing to find."""
-        wanted = set(passages)
-        kept = self.kb.passages.select([i for i, id in enumerate(self.kb.ids) if id in wanted])
-        ids = set(kept["id"][:])
+        ids = self.kb.places(passages)
+        kept = self.kb.passages.select(list(ids.values()))
         qrels = {q: {p: g for p, g in self.qrels[q].items() if p in ids} for q in queries}
         asked = [i for i, id in enumerate(self.queries["id"][:]) if qrels.get(id)]
         found = self.queries.select(asked)
@@ -190,9 +186,10 @@ class Task:
         """What `save` wrote."""
         try:
             about = read_as(_About, (folder / "task.json").read_bytes())
-            passages = _read_parquet(folder / "passages.parquet", PASSAGE_COLUMNS)
-            queries = _read_parquet(folder / "queries.parquet", QUERY_COLUMNS)
-            _check_names({*passages["image"][:], *queries["image"][:]})
+            passages = read_table(folder / "passages.parquet", PASSAGE_COLUMNS)
+            queries = read_table(folder / "queries.parquet", QUERY_COLUMNS)
+            for rows in (passages, queries):
+                _check_names(image for part in parts(rows) for image in part["image"][:])
             kb = KnowledgeBase(passages, folder / about.images, about.revision)
             qrels = Qrels.read(folder / "qrels.trec").select(queries["id"])
             said = (about.measure, about.unjudged, about.ignore_identical_ids, tuple(about.notes), about.faults)
@@ -201,110 +198,7 @@ class Task:
             raise LabError(f"{folder}: no task can be read from it ({error}). Run the stage `corpus` again.") from error
 
 
-def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:
-    """Rows as a dataset of exactly these string columns; "" where a row has no such key."""
-    schema = _strings(columns).arrow_schema
-    return Dataset(_kept((_batch(some, columns, schema) for some in _by(AT_ONCE, rows)), schema))
-
-
-def _batch(rows: Iterable[Row], columns: tuple[str, ...], schema: pa.Schema) -> pa.RecordBatch:
-    values = [[str(row.get(column, "")) for row in rows] for column in columns]
-    return pa.record_batch([pa.array(each, pa.string()) for each in values], schema=schema)
-
-
-def _by(size: int, rows: Iterable[Row]) -> Iterator[list[Row]]:
-    every = iter(rows)
-    while some := list(islice(every, size)):
-        yield some
-
-
-def _kept(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    """The batches as one table: one alone in memory, more of them in a file without a name, whose pages may go."""
-    first = list(islice(every := iter(batches), 1))
-    second = next(every, None)
-    if second is None:
-        return pa.Table.from_batches(first, schema)
-    place = out_folder() if out_folder().is_dir() else None  # what the system calls temporary may itself be memory
-    with tempfile.NamedTemporaryFile(dir=place, prefix=".table-") as file:
-        with pa.ipc.new_stream(file, schema) as writer:
-            for batch in chain(first, [second], every):
-                writer.write_batch(batch)
-        file.flush()
-        return pa.ipc.open_stream(pa.memory_map(file.name)).read_all()
-
-
-def pinned(name: str, passages: Dataset) -> str:
-    """A revision for passages that have none of their own: `name@` and a hash of every row."""
-    digest = hashlib.sha256()
-    for batch in passages.iter(1000):
-        digest.update(json.dumps(batch).encode())
-    return f"{name}@{digest.hexdigest()[:12]}"
-
-
-def open_dataset(name: str, split: str | None, revision: str | None) -> Dataset:
-    """One split of a Hugging Face dataset in plain values, nested columns flat with dotted names (`output.answer`).
-
-    A picture is a dict of its file's `bytes` and `path`, either of them None.
-
-    name:     a path under the repository or absolute (a folder that `save_to_disk` wrote, or JSONL, CSV or Parquet),
-              else a name on the hub; no code of a dataset is ever run
-    split:    None where there is only one
-    revision: the commit that pins a hub name
-    """
-    found = _open_local(ROOT / name) if (ROOT / name).exists() else _open_hub(name, revision)
-    splits = dict(found) if isinstance(found, DatasetDict) else {"train": found}  # the hub's name for the undivided
-    if not splits:
-        raise LabError(f"{name}: not one row in it. Save it again.")
-    if split is None and len(splits) > 1:
-        raise LabError(f"{name}: one split is wanted, not {', '.join(splits)}. Save the one you mean on its own.")
-    if split is not None and split not in splits:
-        raise LabError(f"{name}: no split {split!r}, only {', '.join(splits)}. Set corpus.huggingface.splits.")
-    chosen = splits[split or next(iter(splits))].with_format(None).flatten()  # plain values, whatever it was saved with
-    for column in [name for name, feature in chosen.features.items() if isinstance(feature, Image)]:
-        chosen = chosen.cast_column(column, Image(decode=False))
-    return chosen
-
-
-def _open_local(path: Path) -> Dataset | DatasetDict:
-    try:
-        if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
-            return load_from_disk(path)
-        folder, files = (path, None) if path.is_dir() else (path.parent, path.name)
-        with tempfile.TemporaryDirectory() as cache:  # not ~/.cache: a stale copy there would be believed
-            return load_dataset(str(folder), data_files=files, cache_dir=cache, keep_in_memory=True)
-    except Exception as error:  # each format's reader raises what it trips over
-        raise LabError(f"{path}: not a readable dataset ({error.__cause__ or error}). Save it again.") from error
-
-
-def _open_hub(name: str, revision: str | None) -> DatasetDict:
-    if revision is None or not re.fullmatch("[0-9a-f]{40}", revision):
-        raise LabError(
-            f"{name}: no such path under {ROOT}, and as a hub name it is not pinned (revision {revision!r}). "
-            "Correct the path, or set the revision to the 40 digits of a commit: a branch or a tag can move."
-        )
-    try:
-        return load_dataset(name, revision=revision)
-    except (OSError, ValueError, DatasetsError) as error:
-        raise LabError(
-            f"{name}: no such path under {ROOT}, and the hub did not give it ({error}). "
-            "Correct the name, go online, or name a local copy."
-        ) from error
-
-
-def _read_parquet(path: Path, columns: tuple[str, ...]) -> Dataset:
-    # not Dataset.from_parquet: that copies the file into ~/.cache and believes the copy
-    with pq.ParquetFile(path) as file:
-        found = Dataset(_kept(file.iter_batches(AT_ONCE), file.schema_arrow))
-    if found.features != _strings(columns):
-        raise ValueError(f"{path.name} has the columns {found.features}, not {', '.join(columns)}, all strings")
-    return found
-
-
 def _check_names(images: Iterable[str]) -> None:
     for name in images:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(f"image {name!r} leaves the images folder")
-
-
-def _strings(columns: tuple[str, ...]) -> Features:
-    return Features({c: Value("string") for c in columns})
