@@ -4,14 +4,16 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table, tables
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import MAX_PIXELS
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.corpora.checks import checked, counts
+from hiddenstates.corpora import checks
+from hiddenstates.corpora.checks import check_passages, checked, counts
 
 
 def make_task(images: Path, passage_image: str = "", query_image: str = "") -> Task:
@@ -184,3 +186,14 @@ def test_each_image_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Image, "open", lambda path, formats, real=Image.open: opened.append(path) or real(path))
     checked(make_task(tmp_path, passage_image="a.gif", query_image="a.gif"), "here")
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize("all_alike", [False, True], ids=["hashed", "one hash for all"])
+def test_an_id_that_comes_again_in_a_later_part_is_found(monkeypatch: pytest.MonkeyPatch, all_alike: bool) -> None:
+    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    if all_alike:
+        monkeypatch.setattr(checks, "hash_array", lambda ids, **_: np.zeros(len(ids), np.uint64))
+    ids = [f"p{i}" for i in range(8)]
+    check_passages(table([{"id": id} for id in ids], PASSAGE_COLUMNS), "own")
+    with pytest.raises(LabError, match=r"own: passage ids that occur more than once: 'p1', 'p7'\. Make each unique"):
+        check_passages(table([{"id": id} for id in [*ids, "p7", "p1", "p7"]], PASSAGE_COLUMNS), "own")
