@@ -16,7 +16,7 @@ from hiddenstates.retrieval.bm25 import bm25_run
 from hiddenstates.retrieval.everything import search_everything
 from hiddenstates.retrieval.index.large import build_large
 from hiddenstates.retrieval.index.streaming import search_shards
-from hiddenstates.retrieval.pool import Pool, candidates, draw_pool, read_pool, too_many
+from hiddenstates.retrieval.pool import Pool, at_most, candidates, draw_pool, read_pool, too_many
 from hiddenstates.retrieval.search import search
 
 WORDS = ["bern", "paris", "rome", "the river", "the flag of italy", "red city", "blue city", "capital of france"]
@@ -72,6 +72,14 @@ def test_the_seed_draws_the_random_ones(task: Task) -> None:
 def test_a_corpus_that_fits_is_no_pool_nor_are_sentence_pairs(task: Task) -> None:
     assert [too_many(task, most) for most in (63, 64, None)] == [True, False, False]
     assert not too_many(Task(task.kb, task.queries, task.qrels, "similarity"), 3)
+
+
+def test_at_most_so_many_passages_are_read_where_no_search_is_to_be_judged(task: Task) -> None:
+    assert at_most(task, None) is at_most(task, 64) is task
+    part = at_most(task, 20, seed=3)
+    assert part.kb.ids == draw_pool(task, 20, [], seed=3)[0].kb.ids
+    assert len(part.kb.ids) == 20
+    assert dict(part.qrels.rows) == dict(task.qrels.rows)
 
 
 def test_a_pool_comes_back_as_it_was(tmp_path: Path) -> None:

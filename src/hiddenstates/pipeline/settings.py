@@ -54,17 +54,20 @@ def _values(stage: str, sections: Sections) -> dict[str, Any]:
     if stage in ("index", "compare", "tokens"):
         name = getattr(sections[stage], "encoder") or next(iter(encoders(sections)))  # noqa: B009 (mypy knows no key)
         return {"encoder": name} | _of_its_own(stage, sections, name)
-    return _tagged(sections) if stage == "tagging" else {}
+    return _tagged(sections) if stage == "tagging" else _of_states(sections, "pool") if stage == "tying" else {}
 
 
 def _of_its_own(stage: str, sections: Sections, encoder: str) -> dict[str, Any]:
-    """What a stage wants to know of that encoder."""
+    """What a stage wants to know of that encoder, and of how the stage `states` reads the corpus."""
     if stage == "index":
-        states = sections["states"].model_dump(mode="json")
-        return {"loading": states.pop("encoders")[encoder] | {key: states[key] for key in ("dtype", "device")}} | {
-            key: states[key] for key in ("engine", "ray")
-        }
-    return _tokenizers(sections, encoder) if stage == "tokens" else {}
+        loading = _of_states(sections, "encoders")["encoders"][encoder] | _of_states(sections, "dtype", "device")
+        return {"loading": loading} | _of_states(sections, "engine", "ray")
+    return _tokenizers(sections, encoder) | _of_states(sections, "pool") if stage == "tokens" else {}
+
+
+def _of_states(sections: Sections, *keys: str) -> dict[str, Any]:
+    found = sections["states"].model_dump(mode="json")
+    return {key: found[key] for key in keys}
 
 
 def _tagged(sections: Sections) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def _tokenizers(sections: Sections, encoder: str) -> dict[str, Any]:
 
 
 def _paths(stage: str, sections: Sections) -> Iterator[tuple[str, str]]:
-    named = {"corpus": _of_corpus, "states": _of_states}.get(stage, _of_models)(sections, stage)
+    named = {"corpus": _of_corpus, "states": _encoder_paths}.get(stage, _of_models)(sections, stage)
     for key, name in named:
         if name and _is_own(name):
             yield f"{stage}.{key}", name
@@ -137,7 +140,7 @@ def _of_corpus(sections: Sections, _: str) -> Iterator[tuple[str, str | None]]:
         yield "source", own
 
 
-def _of_states(sections: Sections, _: str) -> Iterator[tuple[str, str | None]]:
+def _encoder_paths(sections: Sections, _: str) -> Iterator[tuple[str, str | None]]:
     for name, source in encoders(sections).items():
         yield f"encoders.{name}", source.model
 

@@ -108,6 +108,11 @@ def draw_pool(task: Task, most: int, lists: Sequence[Run], seed: int = 0) -> tup
     return replace(task, kb=replace(task.kb, passages=passages)), drawn_from
 
 
+def at_most(task: Task, most: int | None, seed: int = 0) -> Task:
+    """The task itself, or with so many of its passages: all that are judged, and others at random."""
+    return draw_pool(task, most, [], seed)[0] if most and too_many(task, most) else task
+
+
 def _by_rank(lists: Sequence[Run]) -> Iterator[str]:
     """All first passages, then all second ones, and so on."""
     rows = [list(row) for run in lists for row in run.rows.values()]
