@@ -137,6 +137,10 @@ def report(
     last = len(exact.state_map) - 1
     shares = (f"{k}/{last}: {_ratio(seconds, _early(k), 'ours')}" for k in range(1, last))
     print(f"(e) the highest state that is used, of all / all: {'; '.join(shares)}")
+    for k in range(1, last + 1):
+        name = "ours" if k == last else _early(k)
+        spent = 1000 * median(seconds[name]) / len(texts)
+        print(f"    {k} of {last} layers: {spent:.2f} ms per text, {median(seconds[name]) / median(seconds['ours']):.2f} of all")
     if difference >= 1e-5:
         sys.exit("(b) the embeddings differ")
 
