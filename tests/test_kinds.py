@@ -61,9 +61,10 @@ def test_where_costs_are_limited_what_is_chosen_keeps_to_them(clone: Path) -> No
         pytest.skip("nothing is limited")
     (folder,) = (clone / "out" / "strategies").iterdir()
     chosen = Choice.load(folder / "choice").strategy
-    passages = TaskStates.load(clone / "out/states/pooled" / folder.name).passages
-    assert Limits(limits["layers_at_most"], limits["bytes_at_most"]).hold(chosen, passages)
-    assert not Limits(limits["layers_at_most"], limits["bytes_at_most"]).hold(passages.baseline.strategy, passages)
+    states = TaskStates.load(clone / "out/states/pooled" / folder.name)
+    most = Limits(limits["layers_at_most"], limits["bytes_at_most"])
+    assert most.hold(chosen, states.passages)
+    assert not most.hold(states.default, states.passages)
     said = "".join(verdicts(clone).values())
     assert "**Limits**: what is chosen takes at most 1 layer and at most 64 bytes per passage." in said
 
