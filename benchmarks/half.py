@@ -27,8 +27,7 @@ def main(out: str = "out", encoder: str = "minilm", *poolings: str) -> None:
     pairs = judged_pairs(task)
     n_relevant = np.bincount(pairs.query, minlength=len(task.queries))
     queries = states.queries.select(task.queries["id"][:])
-    print(f"{out}, {encoder}: {len(task.queries)} queries, {len(task.kb.ids)} passages, {len(states.passages.state_map)} "
-          "states")  # fmt: skip
+    print(f"{out}, {encoder}: {len(task.queries)} queries, {len(task.kb.ids)} passages")
     for pool in poolings or states.passages.values:
         space = next(spaces(pool, False, (), states.passages, ()))
         whole = [np.asarray(space.of(part)) for part in (queries, states.passages)]

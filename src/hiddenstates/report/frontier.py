@@ -68,9 +68,7 @@ def _least(rows: pd.DataFrame, cost: str, on_test: pd.DataFrame, best: str) -> s
     unit = f"{cost} {what}"
     least = str(rows.sort_values([cost, "dev"], ascending=[True, False]).index[0])
     if rows[cost].to_dict()[least] == rows[cost].to_dict()[best]:
-        return (
-            f"**Fewest {unit}**: dev shows nothing cheaper to be equivalent to its best, {_of(rows, best)}."
-        )
+        return f"**Fewest {unit}**: dev shows nothing cheaper to be equivalent to its best, {_of(rows, best)}."
     told = on_test.to_dict("index")[least]
     return (
         f"**Fewest {unit}**: {_of(rows, least)} is equivalent on dev to its best, "
