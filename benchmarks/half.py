@@ -30,10 +30,10 @@ def main(out: str = "out", encoder: str = "minilm", *poolings: str) -> None:
     print(f"{out}, {encoder}: {len(task.queries)} queries, {len(task.kb.ids)} passages")
     for pool in poolings or states.passages.values:
         space = next(spaces(pool, False, (), states.passages, ()))
-        whole = [np.asarray(space.of(part)) for part in (queries, states.passages)]
+        asked, searched = np.asarray(space.of(queries)), np.asarray(space.of(states.passages))
         where = tuple(np.array([(combine, subset) for _, combine, subset in space.strategies()]).T)
         single, half = (
-            subset_ranks(*(part.astype(kind).astype(np.float32) for part in whole), pairs)[where]
+            subset_ranks(asked.astype(kind).astype(np.float32), searched.astype(kind).astype(np.float32), pairs)[where]
             for kind in (np.float32, np.float16)
         )
         changed = single != half
