@@ -134,11 +134,16 @@ def report(
         print(
             f"(d) {best} / ours in bfloat16: {_ratio(seconds, best, 'ours, bfloat16')}, neighbours@10 agree {same:.3f}"
         )
-    last = len(exact.state_map) - 1
-    shares = (f"{k}/{last}: {_ratio(seconds, _early(k), 'ours')}" for k in range(1, last))
-    print(f"(e) the highest state that is used, of all / all: {'; '.join(shares)}")
+    _exits(seconds, len(texts), len(exact.state_map) - 1)
     if difference >= 1e-5:
         sys.exit("(b) the embeddings differ")
+
+
+def _exits(seconds: Seconds, n: int, last: int) -> None:
+    print("(e) layers that are run: milliseconds per text, and their ratio to all layers'")
+    for k in range(1, last + 1):
+        name = "ours" if k == last else _early(k)
+        print(f"  {k} of {last}: {1000 * median(seconds[name]) / n:.2f} ms; {_ratio(seconds, name, 'ours')}")
 
 
 def _early(layer: int) -> str:

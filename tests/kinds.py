@@ -104,13 +104,14 @@ def six_sentences(folder: Path) -> Edit:
 
 
 def another_encoder(folder: Path) -> Edit:
-    """The encoders are one line, a model of the user's own; strategies are chosen on a pool of the passages."""
+    """The encoders are one line, a model of the user's own; strategies are chosen on a pool, and may cost so much."""
     from tiny import save_tiny  # transformers takes seconds to import
 
     save_tiny(folder / "model")
     _beir(folder, {"test": range(32)})
     states = {"encoders": {"e5-small.v2": {"model": str(folder / "model")}}, "pool": 40}
-    return {"corpus": {"source": str(folder)}, "states": states}
+    limits = {"layers_at_most": 1, "bytes_at_most": 64, "dimensions": [8, 16]}
+    return {"corpus": {"source": str(folder)}, "states": states, "strategies": limits}
 
 
 KINDS: dict[str, Callable[[Path], Edit]] = {

@@ -18,46 +18,6 @@ SCORES = pd.Series(
 )
 
 
-def test_what_a_strategy_costs() -> None:
-    costs = {
-        "0/mean": (0, 1),
-        "sum(0,3)/mean": (3, 1),
-        "concat(1,2)/first": (2, 2),
-        "concat(0,1)/first,mean": (1, 4),
-        "0.5*2/mean & 0.5*concat(0,1)/max": (2, 3),
-    }
-    for name, cost in costs.items():
-        assert (frontier.layers_run(parse(name)), frontier.states_wide(parse(name))) == cost
-
-
-def test_the_best_within_each_cost_and_none_that_costs_more_for_less() -> None:
-    rows = frontier.cheapest(SCORES, 384)
-    by_layers = rows[rows["limit"] == "layers"]
-    assert by_layers["strategy"].tolist() == ["0/mean", "concat(0,1)/mean", "sum(1,3)/mean+ln"]
-    assert by_layers["layers"].tolist() == [0, 1, 3]
-    assert by_layers["numbers"].tolist() == [384, 768, 384]
-    assert rows[rows["limit"] == "numbers"]["strategy"].tolist() == ["sum(1,3)/mean+ln"]
-
-
-def told(**verdicts: str) -> pd.DataFrame:
-    names = {"zero": "0/mean", "one": "concat(0,1)/mean", "three": "sum(1,3)/mean+ln"}
-    rows = {names[k]: {"difference": 0.01, "low": -0.002, "high": 0.02, "verdict": v} for k, v in verdicts.items()}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def test_the_answer_is_chosen_on_dev_and_told_on_test() -> None:
-    rows = frontier.cheapest(SCORES, 384)
-    dev = told(zero="worse", one="equivalent", three="better")
-    test = told(zero="worse", one="undecided", three="better")
-    said = frontier.answer(rows, dev, test, 3, "the published one")
-    assert said == (
-        "**Fewer layers**: `concat(0,1)/mean` runs 1 of 3 and dev shows it to be equivalent; "
-        "on test +0.010 [-0.002, +0.020], undecided."
-    )
-    nobody = told(zero="worse", one="undecided", three="better")
-    assert "no strategy with fewer than 3" in frontier.answer(rows, nobody, test, 3, "the published one")
-
-
 def test_the_cheapest_first_and_what_is_kept_whatever_it_costs() -> None:
     scores = pd.Series({"0/mean": 0.2, "1/mean": 0.5, "2/mean+pca4": 0.45, "concat(0,1)/mean": 0.6, "2/mean": 0.1})
     rows = frontier.priced(scores, pooled_states(3), [parse("2/mean")])
@@ -68,9 +28,16 @@ def test_the_cheapest_first_and_what_is_kept_whatever_it_costs() -> None:
 
 
 def test_the_leading_are_the_best_of_each_cost_and_the_best_of_all() -> None:
-    found = [str(one) for one in frontier.leading(SCORES, 384, parse("2/mean"))]
+    found = [str(one) for one in frontier.leading(SCORES, pooled_states(4), parse("2/mean"))]
     assert found[0] == "2/mean"
     assert set(found) == {"2/mean", "0/mean", "concat(0,1)/mean", "sum(1,3)/mean+ln", "concat(0..2)/mean", "1/mean"}
+
+
+def test_of_each_cost_the_best_and_none_that_costs_more_for_less() -> None:
+    rows = frontier.priced(SCORES, pooled_states(4))
+    assert rows.index.tolist() == ["0/mean", "sum(1,3)/mean+ln", "concat(0,1)/mean"]
+    assert rows["layers"].tolist() == [0, 3, 1]
+    assert rows["bytes"].tolist() == [32, 32, 64]
 
 
 def test_the_cheapest_that_dev_shows_to_be_equivalent_is_named() -> None:
@@ -89,6 +56,14 @@ def test_the_cheapest_that_dev_shows_to_be_equivalent_is_named() -> None:
     assert layers.startswith(": `2/mean+pca64` (2 layers, 256 bytes) is equivalent")
     nothing = frontier.shortest(rows, dev.assign(verdict="undecided"), test, "concat(1,3)/mean")
     assert nothing.count("dev shows nothing cheaper to be equivalent to its best") == 2
+
+
+def test_learned_weights_are_left_out_of_the_sentence() -> None:
+    learned = "sum(1*0.5,2*0.25)/mean"
+    rows = pd.DataFrame({"layers": [1, 2], "bytes": [1536, 3072], "dev": [0.5, 0.6]}, index=["1/mean", learned])
+    row = {"difference": -0.003, "low": -0.008, "high": 0.002, "verdict": "equivalent"}
+    against = pd.DataFrame.from_dict({"1/mean": row}, orient="index")
+    assert "to its best, `learned weights/mean` (2 layers" in frontier.shortest(rows, against, against, learned)
 
 
 def test_the_limits_and_a_default_beyond_them_are_said() -> None:

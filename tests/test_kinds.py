@@ -13,7 +13,10 @@ from kinds import KINDS, SMALL, clone_with, repro, undeclared, verdicts
 from tiny import save_tiny
 
 from hiddenstates.core.data import Task
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.index import IndexBundle
+from hiddenstates.retrieval.limits import Limits
 from hiddenstates.run import run_stage
 
 REAL = ("another_encoder", "pictures_missing")
@@ -50,6 +53,20 @@ def test_of_a_pool_what_was_chosen_is_indexed_and_measured_among_all_passages(cl
     assert (pool["passages"], pool["judged"], pool["judged"] + pool["found"] + pool["drawn"]) == (64, 32, 40)
     assert said["index"]["vectors"] == len(IndexBundle.load(clone / "out/index/index").ids) == 64
     assert {"bm25", "default", "chosen"} <= said["compare"]["among all passages"]["test"].keys()
+
+
+def test_where_costs_are_limited_what_is_chosen_keeps_to_them(clone: Path) -> None:
+    limits = yaml.safe_load((clone / "params.yaml").read_text("utf-8"))["strategies"]
+    if limits["bytes_at_most"] is None:
+        pytest.skip("nothing is limited")
+    (folder,) = (clone / "out" / "strategies").iterdir()
+    chosen = Choice.load(folder / "choice").strategy
+    states = TaskStates.load(clone / "out/states/pooled" / folder.name)
+    most = Limits(limits["layers_at_most"], limits["bytes_at_most"])
+    assert most.hold(chosen, states.passages)
+    assert not most.hold(states.default, states.passages)
+    said = "".join(verdicts(clone).values())
+    assert "**Limits**: what is chosen takes at most 1 layer and at most 64 bytes per passage." in said
 
 
 def test_every_stage_leaves_what_dvc_yaml_declares_and_nothing_else(clone: Path) -> None:

@@ -1,73 +1,24 @@
-"""What a strategy costs to serve: layers that are run for it, numbers that a vector holds. The best of each cost."""
+"""What a strategy costs to serve: layers that are run for a text, bytes that a vector takes. The best of each cost."""
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable
 
 import pandas as pd
 
-from hiddenstates.core.joined import AnyStrategy, Joined, parse
+from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.encoding.costs import layers_run, vector_bytes
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.report.estimates import difference
 from hiddenstates.report.significance import BETTER, EQUIVALENT
+from hiddenstates.report.space import short
 from hiddenstates.retrieval.limits import Limits
 
 BEST = 5
 """Strategies, whatever they cost, that are tried with fewer dimensions."""
 
 
-def states_wide(strategy: AnyStrategy) -> int:
-    """How many hidden states stand side by side in its vector."""
-    if isinstance(strategy, Joined):
-        return sum(map(states_wide, strategy.parts))
-    return len(strategy.pools) * (len(strategy.layers) if strategy.combine == "concat" else 1)
-
-
-def cheapest(scores: pd.Series, width: int) -> pd.DataFrame:
-    """The best strategy of all that run no more layers, then of all that are no wider, where more is better.
-
-    scores: by strategy, on dev; width: numbers of one state -> columns strategy, layers, numbers, dev; a row each
-    """
-    known = {name: parse(str(name)) for name in scores.index}
-    rows = []
-    for limit, cost in (("layers", layers_run), ("numbers", states_wide)):
-        for best in _improving(scores, {name: cost(one) for name, one in known.items()}):
-            one = known[best]
-            rows.append((limit, best, layers_run(one), states_wide(one) * width, scores[best]))
-    return pd.DataFrame(rows, columns=["limit", "strategy", "layers", "numbers", "dev"])
-
-
-def _improving(scores: pd.Series, costs: Mapping[str, int]) -> list[str]:
-    """The best within each cost, from the least on; none that a smaller cost reaches."""
-    found: list[str] = []
-    by_cost = pd.Series(costs)
-    for cost in sorted(set(costs.values())):
-        best = str(scores[by_cost <= cost].idxmax())
-        if not found or scores[best] > scores[found[-1]]:
-            found.append(best)
-    return found
-
-
-def answer(rows: pd.DataFrame, on_dev: pd.DataFrame, on_test: pd.DataFrame, n_layers: int, default: str) -> str:
-    """Which strategy runs the fewest layers of those that dev shows to be no worse than the default; its test row.
-
-    rows: as `cheapest` has them; on_dev, on_test: `corrected`'s rows, by strategy
-    """
-    shown = on_dev["verdict"].isin([BETTER, EQUIVALENT])
-    fewer = rows[(rows["limit"] == "layers") & rows["strategy"].map(shown).fillna(False) & (rows["layers"] < n_layers)]
-    if fewer.empty:
-        return f"**Fewer layers**: dev shows no strategy with fewer than {n_layers} to be no worse than {default}."
-    first = fewer.sort_values("layers").iloc[0]
-    told = on_test.loc[first["strategy"]]
-    return (
-        f"**Fewer layers**: `{first['strategy']}` runs {first['layers']} of {n_layers} and dev shows it to be "
-        f"{on_dev.loc[first['strategy'], 'verdict']}; on test {difference(told)}, {told['verdict']}."
-    )
-
-
-def leading(scores: pd.Series, width: int, *further: AnyStrategy) -> list[AnyStrategy]:
-    """The best of each cost as in `cheapest`, the best whatever they cost, and these: each once."""
-    named = [*cheapest(scores, width)["strategy"], *scores.nlargest(BEST).index]
+def leading(scores: pd.Series, passages: PooledStates, *further: AnyStrategy) -> list[AnyStrategy]:
+    """These, the best of each cost and the best whatever they cost: each once. scores: by strategy, on dev."""
+    named = [*_best_of_each(_costs(scores, passages), scores), *scores.nlargest(BEST).index]
     return list(dict.fromkeys([*further, *(parse(str(name)) for name in named)]))
 
 
@@ -76,15 +27,30 @@ def priced(scores: pd.Series, passages: PooledStates, kept: Iterable[AnyStrategy
 
     scores: by strategy, on dev -> a row each by strategy, the cheapest first; columns layers, bytes, dev
     """
-    known = {str(name): parse(str(name)) for name in scores.index}
-    costs: dict[str, Callable[[AnyStrategy], int]] = {
-        "layers": layers_run,
-        "bytes": partial(vector_bytes, states=passages),
-    }
-    by_cost = {limit: {name: cost(one) for name, one in known.items()} for limit, cost in costs.items()}
-    best = [name for limit in costs for name in _improving(scores, by_cost[limit])]
-    rows = pd.DataFrame(by_cost).loc[[*dict.fromkeys([*best, *map(str, kept)])]].assign(dev=scores)
+    costs = _costs(scores, passages)
+    best = _best_of_each(costs, scores)
+    rows = costs.loc[[*dict.fromkeys([*best, *map(str, kept)])]].assign(dev=scores)
     return rows.sort_values(["bytes", "layers", "dev"]).rename_axis("strategy")
+
+
+def _costs(scores: pd.Series, passages: PooledStates) -> pd.DataFrame:
+    known = {str(name): parse(str(name)) for name in scores.index}
+    rows = {name: (layers_run(one), vector_bytes(one, passages)) for name, one in known.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["layers", "bytes"])
+
+
+def _best_of_each(costs: pd.DataFrame, scores: pd.Series) -> list[str]:
+    return [name for limit in costs for name in _improving(scores, costs[limit])]
+
+
+def _improving(scores: pd.Series, costs: pd.Series) -> list[str]:
+    """The best within each cost, from the least on; none that a smaller cost reaches."""
+    found: list[str] = []
+    for cost in sorted(set(costs)):
+        best = str(scores[costs <= cost].idxmax())
+        if not found or scores[best] > scores[found[-1]]:
+            found.append(best)
+    return found
 
 
 def shortest(rows: pd.DataFrame, on_dev: pd.DataFrame, on_test: pd.DataFrame, best: str) -> str:
@@ -102,19 +68,17 @@ def _least(rows: pd.DataFrame, cost: str, on_test: pd.DataFrame, best: str) -> s
     unit = f"{cost} {what}"
     least = str(rows.sort_values([cost, "dev"], ascending=[True, False]).index[0])
     if rows[cost].to_dict()[least] == rows[cost].to_dict()[best]:
-        return (
-            f"**Fewest {unit}**: dev shows nothing cheaper to be equivalent to its best, `{best}` ({_of(rows, best)})."
-        )
+        return f"**Fewest {unit}**: dev shows nothing cheaper to be equivalent to its best, {_of(rows, best)}."
     told = on_test.to_dict("index")[least]
     return (
-        f"**Fewest {unit}**: `{least}` ({_of(rows, least)}) is equivalent on dev to its best, `{best}` "
-        f"({_of(rows, best)}); on test {difference(told)}, {told['verdict']}."
+        f"**Fewest {unit}**: {_of(rows, least)} is equivalent on dev to its best, "
+        f"{_of(rows, best)}; on test {difference(told)}, {told['verdict']}."
     )
 
 
 def _of(rows: pd.DataFrame, name: str) -> str:
     row = rows.to_dict("index")[name]
-    return f"{row['layers']} layers, {row['bytes']:,} bytes"
+    return f"`{short(parse(name))}` ({row['layers']} layers, {row['bytes']:,} bytes)"
 
 
 def limited(limits: Limits, default: AnyStrategy, called: str, passages: PooledStates) -> str:
