@@ -25,9 +25,9 @@ def bar(
 ) -> Any:
     """Over the items, or to be updated up to the total: what is done, how much of it, how many per second.
 
-    In a notebook that is opened by hand a widget, which goes when it is through and leaves nothing on stderr: JupyterLab
-    shows an emptied stderr as a pink box. In a terminal, and in the pipeline, whose notebooks nobody watches, a line
-    on stderr, which the runner passes on and `core.scrub` takes out of the notebook.
+    In a notebook that is opened by hand a widget, which goes when it is through and leaves nothing on stderr:
+    JupyterLab shows an emptied stderr as a pink box. In a terminal, and in the pipeline, whose notebooks nobody
+    watches, a line on stderr, which the runner passes on and `core.scrub` takes out of the notebook.
 
     what:  is done; unit: what it counts; disable: no bar at all, as TQDM_DISABLE=1 says of all of them
     """
