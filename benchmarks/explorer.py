@@ -80,7 +80,8 @@ def opened(folder: Path) -> None:
     status = Path("/proc/self/status").read_text(encoding="utf-8") if Path("/proc/self/status").exists() else ""
     own = next((int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("RssAnon")), float("nan"))
     print(
-        f"open {ready - start:.1f} s (goal 30)  change {changed:.2f} s  peak {peak:,.0f} MB  own {own:,.0f} MB (goal 2,000)"
+        f"open {ready - start:.1f} s (goal 30)  change {changed:.2f} s  "
+        f"peak {peak:,.0f} MB  own {own:,.0f} MB (goal 2,000)"
     )
 
 
@@ -94,7 +95,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         print(
-            f"{given.passages:,} passages, {THREADS} threads, {platform.processor() or platform.machine()}", flush=True
+            f"{given.passages:,} passages, {THREADS} threads, {os.cpu_count()} cores, {platform.machine()}", flush=True
         )
         write(given.passages, Path(folder))
         subprocess.run([sys.executable, __file__, "--open", folder], check=True)
