@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tqdm import notebook, std
+from tqdm import auto, notebook, std
 
 from hiddenstates.core import bars
 from hiddenstates.core.paths import NOTEBOOKS, ROOT
@@ -37,7 +37,7 @@ def test_what_is_through_at_once_shows_nothing(
 
 
 def test_a_widget_by_hand_and_a_line_in_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bars.auto, "tqdm", notebook.tqdm)  # what it is in a notebook
+    monkeypatch.setattr(auto, "tqdm", notebook.tqdm)  # what it is in a notebook
     monkeypatch.delenv(WRITE_TO, raising=False)
     assert isinstance(bars.bar([], unit="views"), notebook.tqdm)
     monkeypatch.setenv(WRITE_TO, "out")

@@ -93,6 +93,6 @@ def test_contrast_is_that_of_the_standard() -> None:
 
 
 def test_numbers_are_read_on_every_shade() -> None:
-    shades = [tuple(shade) for shade in colormaps[SHADES](np.linspace(0, 1, 64))]
+    shades = [(r, g, b) for r, g, b, _ in colormaps[SHADES](np.linspace(0, 1, 64))]
     assert min(contrast(on(shade), shade) for shade in shades) >= 4.5
     assert {on(shades[0]), on(shades[-1])} == {"black", "white"}

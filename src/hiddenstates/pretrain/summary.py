@@ -68,7 +68,7 @@ def answer(epochs: int, found: Mapping[str, Mapping[str, pd.DataFrame]], gains: 
     found: by model, then by kind of views (`held_out`, `new`), `shares`' rows; gains: by model, `gains`' table
     """
     ours, others = (
-        ", ".join(f"{name} {tables[views].loc[f'{name} trained', 'value']:.3f}" for name, tables in found.items())
+        ", ".join(f"{name} {tables[views]['value'][f'{name} trained']:.3f}" for name, tables in found.items())
         for views in ("held_out", "new")
     )
     rows = [

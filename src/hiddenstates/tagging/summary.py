@@ -71,9 +71,6 @@ def verdict(winner: Feature, default: Feature, gain: Comparison, candidates: int
     )
 
 
-F1 = ["value", "low", "high"]
-
-
 def numbers(
     features: Mapping[str, Feature], on_test: Mapping[str, Sequence[float]], tables: Mapping[str, pd.DataFrame]
 ) -> str:
@@ -82,16 +79,16 @@ def numbers(
     on_test: F1 and its interval by the same names as the features; tables: `on_dev`'s
     """
     rows = [
-        [name, f"`{one}`", _interval(tables[one.pool].loc[one.source]), _interval(pd.Series(on_test[name], F1))]
+        [name, f"`{one}`", _interval(tables[one.pool], one.source), "{:.3f} [{:.3f}, {:.3f}]".format(*on_test[name])]
         for name, one in features.items()
     ]
     for pool, scores in tables.items():
         best = str(scores["value"].idxmax())
-        rows.append([f"best by {pool}", f"`{best}/{pool}`", _interval(scores.loc[best]), "–"])
+        rows.append([f"best by {pool}", f"`{best}/{pool}`", _interval(scores, best), "–"])
     embedded = max(tables, key=lambda pool: float(tables[pool]["value"]["0"]))
-    rows.append(["embeddings alone", f"`0/{embedded}`", _interval(tables[embedded].loc["0"]), "–"])
+    rows.append(["embeddings alone", f"`0/{embedded}`", _interval(tables[embedded], "0"), "–"])
     return table(["", "feature", "F1 on dev", "F1 on test"], rows)
 
 
-def _interval(row: "pd.Series[float]") -> str:
-    return written(row.to_dict())
+def _interval(scores: pd.DataFrame, source: str) -> str:
+    return written(scores.to_dict("index")[source])

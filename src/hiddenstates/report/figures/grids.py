@@ -68,7 +68,8 @@ def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], image: AxesImage,
     if _wide(texts.values(), width / cells.shape[1], SIZE):
         return
     for (i, j), text in texts.items():
-        ax.text(j, i, text, ha="center", va="center", color=on(image.to_rgba(cells[i, j])), size=SIZE)
+        red, green, blue, _ = image.to_rgba(cells[i, j])
+        ax.text(j, i, text, ha="center", va="center", color=on((red, green, blue)), size=SIZE)
 
 
 def _wide(texts: Iterable[str], width: float, size: float) -> bool:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from hiddenstates.report.figures.letters import respell
 
-Colour = str | tuple[float, ...]
+Colour = str | tuple[float, float, float] | tuple[float, float, float, float]
 
 WIDTH = 8.5  # inches: a notebook's column
 INK, ACCENT, QUIET = "#22303c", "#a72b12", "#6a747d"
