@@ -17,9 +17,16 @@ def gain(difference: float, verdict: str, system: str) -> pd.DataFrame:
 
 def test_both_are_returned_where_the_best_on_dev_is_surely_above_the_text() -> None:
     said = advice("weighted", SCORES, gain(0.27, "better", "weighted"), gain(-0.27, "worse", "chosen"), "mrr@10")
-    assert "(9 on test). mrr@10: chosen 0.020 [0.000, 0.050], weighted 0.290 [0.200, 0.400]." in said
-    assert "So return **both** vectors, their scores fused by weights (`weighted`, the best on dev)." in said
-    assert "**below** it chosen (-0.270" in said
+    assert said.splitlines()[0] == (
+        "**Questions that show an image.** Return **both** vectors, their scores fused by weights (`weighted`, the "
+        "best on dev): mrr@10 0.290 (9 on test), where the text alone has 0.020."
+    )
+    assert said.splitlines()[2:] == [
+        "| against `weighted` | mrr@10 | difference |",
+        "| --- | --- | --- |",
+        "| chosen | 0.020 [0.000, 0.050] | -0.270 [+0.100, +0.300], worse |",
+        "| weighted | 0.290 [0.200, 0.400] | – |",
+    ]
 
 
 def test_the_text_is_returned_where_nobody_can_tell_or_where_it_was_the_best() -> None:
@@ -28,10 +35,10 @@ def test_the_text_is_returned_where_nobody_can_tell_or_where_it_was_the_best() -
         "chosen": gain(0.27, "better", "weighted"),
     }.items():
         said = advice(best, SCORES, gains, gains, "mrr@10")
-        assert said.endswith("return **the text's vector alone**.")
+        assert "Return **the text's vector alone**: nothing" in said
     assert advice(
         "weighted", SCORES, gain(-0.2, "worse", "weighted"), gain(0.0, "undecided", "image"), "mrr@10"
-    ).endswith("vector alone**.")
+    ).startswith("**Questions that show an image.** Return **the text's vector alone**")
 
 
 def test_what_was_seen_and_what_was_not_stand_side_by_side() -> None:
@@ -39,18 +46,19 @@ def test_what_was_seen_and_what_was_not_stand_side_by_side() -> None:
     unseen = seen.assign(value=[0.25, 0.0, 0.25])
     names = {"train": "new views of train entities", "test": "held-out entities"}
     said = limits({"train": seen, "test": unseen}, "weighted", seen.iloc[:1].rename({"image": "oracle: all"}), names)
-    assert (
-        "by `name` 0.500 [0.400, 0.600] on new views of train entities, 0.000 [0.400, 0.600] on held-out entities"
-        in said
+    assert said.splitlines()[0] == (
+        "**The eye** puts the right image first for 50% of new views of train entities, 25% of held-out entities. "
+        "Could be reached on test: oracle: all 0.500 [0.400, 0.600]."
     )
-    assert said.endswith("What could be reached on test: oracle: all 0.500 [0.400, 0.600].")
+    assert said.splitlines()[5] == "| `name` | 0.500 [0.400, 0.600] | 0.000 [0.400, 0.600] |"
 
 
 def test_nothing_is_said_of_training_where_nobody_knows() -> None:
     row = pd.DataFrame({"n": 9, "value": 0.5, "low": 0.4, "high": 0.6}, index=["image", "name", "weighted"])
     said = limits({"test": row, "train": row}, "weighted", row.iloc[:1], {"test": "test"})
     assert "training" not in said
-    assert "by `name` 0.500 [0.400, 0.600] on test" in said
+    assert "first for 50% of test." in said
+    assert "| `name` | 0.500 [0.400, 0.600] |" in said
 
 
 def test_text_alone_or_both() -> None:

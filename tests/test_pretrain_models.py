@@ -153,4 +153,10 @@ def test_shares_and_gains_by_hand() -> None:
     table = summary.gains(found, "a", entities, 0)
     assert table.index.tolist() == ["b"]
     assert table["difference"].tolist() == [0.5]
-    assert "undecided against** b (+0.500" in summary.beaten(table)
+    views = {name: pd.DataFrame({"value": {"a trained": x}}) for name, x in (("held_out", 0.75), ("new", 0.25))}
+    said = summary.answer(4, {"a": views}, {"a": table})
+    assert "held-out views of the countries that were learned, a 0.750; for countries never seen, a 0.250." in said
+    assert "By the test, a is not above “b”." in said
+    assert said.splitlines()[-1].startswith("| a | b | +0.500 [")
+    above = summary.answer(4, {"a": views}, {"a": table.assign(verdict="better")})
+    assert "By the test, above all that it is compared with: a." in above

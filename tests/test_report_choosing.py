@@ -2,9 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hiddenstates.core.joined import parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.report.choosing import answer, by_set, costs, validated, words
+from hiddenstates.report.space import short
 from hiddenstates.retrieval.validation import Proposal, Validation
 
 DEFAULT = "published embedding, `2/mean`"
@@ -72,3 +74,13 @@ def test_words_are_advised_where_they_gain() -> None:
     assert words(1.0, found(-0.04, 0.01), "mrr@10").endswith("Index the embedding alone.")
     assert "left out" in words(1.0, None, "spearman")
     assert "too few" in words(1.0, found(0.0, 0.0, ()), "mrr@10")
+
+
+def test_learned_weights_have_a_short_name() -> None:
+    names = {
+        "sum(0*0.1,1*0.2,2*0.7)/mean+ln": "weighted(0–2)/mean+ln",
+        "sum(0*0.1,2*0.9)/max": "weighted(0,2)/max",
+        "0.25*6/mean & 0.75*sum(0*0.1,1*0.2,2*0.7)/mean": "0.25*6/mean & 0.75*weighted(0–2)/mean",
+        "concat(0,6)/mean": "concat(0,6)/mean",
+    }
+    assert {name: short(parse(name)) for name in names} == names

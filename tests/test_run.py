@@ -124,7 +124,7 @@ def test_a_stage_leaves_its_folder_and_nothing_else(content: dict[str, bytes], t
 
 def test_the_notebook_holds_the_injected_parameters_and_no_trace_of_the_run(content: dict[str, bytes]) -> None:
     notebook = nbformat.reads(content["index/notebook.ipynb"].decode(), as_version=4)
-    _, injected, work, _ = notebook.cells
+    injected, work, _ = notebook.cells  # the defaults that it did not run with are gone
     assert injected.metadata.tags == ["injected-parameters"]
     assert 'factory = "HNSW32"\ndepth = 7' in injected.source
     assert [output.text for output in work.outputs] == ["HNSW32 7 0\n"]

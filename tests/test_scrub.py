@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
-from hiddenstates.core.scrub import INJECTED, scrub
+from hiddenstates.core.scrub import INJECTED, PARAMETERS, scrub
 
-KERNEL = {"name": "python3", "display_name": "Python 3"}
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 def executed(when: str) -> NotebookNode:
@@ -17,11 +21,12 @@ def executed(when: str) -> NotebookNode:
         new_output("execute_result", {"text/plain": "42"}, execution_count=1),
     ]
     passing = {"papermill": {"start_time": when}, "execution": {"iopub.execute_input": when}}
+    defaults = new_code_cell("depth = 10", id=f"defaults-{when}", metadata={"tags": [PARAMETERS]})
     injected = new_code_cell("depth = 5", id=when, metadata={**passing, "tags": [INJECTED]})
     code = new_code_cell("1", id="code", execution_count=1, outputs=outputs, metadata={**passing, "tags": ["kept"]})
     prose = new_markdown_cell("# Why?", id="prose", metadata=passing)
     return new_notebook(
-        cells=[prose, injected, code],
+        cells=[prose, defaults, injected, code],
         metadata={"papermill": {"end_time": when}, "widgets": {when: 1}, "kernelspec": KERNEL},
     )
 
@@ -54,3 +59,16 @@ def test_what_is_printed_in_two_goes_is_one_output() -> None:
     cell = new_code_cell("1", outputs=[*goes, shown, new_output("stream", name="stdout", text="d")])
     outputs = scrub(new_notebook(cells=[cell])).cells[0].outputs
     assert [output.get("text", "shown") for output in outputs] == ["a\nc", "shown", "d"]
+
+
+def test_the_defaults_stay_where_nothing_took_their_place() -> None:
+    cell = new_code_cell("depth = 10", metadata={"tags": [PARAMETERS]})
+    assert [cell.source for cell in scrub(new_notebook(cells=[cell])).cells] == ["depth = 10"]
+
+
+def test_papermill_runs_a_scrubbed_notebook_with_other_parameters(tmp_path: Path) -> None:
+    nbformat.write(scrub(executed("monday")), tmp_path / "notebook.ipynb")
+    again = parameterize_notebook(load_notebook_node(str(tmp_path / "notebook.ipynb")), {"depth": 7})
+    written = [cell.source for cell in again.cells if INJECTED in cell.metadata.get("tags", [])]
+    assert written == ["# Parameters\ndepth = 7\n"]
+    assert [cell.source for cell in scrub(again).cells] == ["# Why?", *written, "1"]

@@ -191,9 +191,22 @@ def test_beside_the_published_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "p", "said"), [(0.1, 0.01, "**better**"), (-0.1, 0.01, "**worse**"), (0.1, 0.2, "keep `6/first`")]
+    ("difference", "p", "said"), [(0.1, 0.01, "**better**"), (-0.1, 0.01, "**worse**"), (0.1, 0.2, "Keep `6/first`")]
 )
 def test_the_verdict_follows_the_numbers(difference: float, p: float, said: str) -> None:
     gain = Comparison(10, 5, difference, -0.2, 0.2, p)
     pair = Feature((3,), "single", "mean"), Feature((6,), "single", "first")
     assert said in summary.verdict(*pair, gain, candidates=36)
+    advised = "**Tag with `3/mean`, not with `6/first`**" if said == "**better**" else "**Keep `6/first`**"
+    assert summary.verdict(*pair, gain, candidates=36).startswith(advised)
+
+
+def test_the_numbers_below_the_verdict() -> None:
+    columns = ["value", "low", "high", "C"]
+    tables = {"mean": pd.DataFrame([[0.5, 0.4, 0.6, 1], [0.7, 0.6, 0.8, 1]], index=["0", "3"], columns=columns)}
+    said = summary.numbers({"chosen": Feature((3,), "single", "mean")}, {"chosen": (0.6, 0.5, 0.7)}, tables)
+    assert said.splitlines()[2:] == [
+        "| chosen | `3/mean` | 0.700 [0.600, 0.800] | 0.600 [0.500, 0.700] |",
+        "| best by mean | `3/mean` | 0.700 [0.600, 0.800] | – |",
+        "| embeddings alone | `0/mean` | 0.500 [0.400, 0.600] | – |",
+    ]

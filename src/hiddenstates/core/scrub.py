@@ -6,7 +6,8 @@ from copy import deepcopy
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-INJECTED = "injected-parameters"
+PARAMETERS, INJECTED = "parameters", "injected-parameters"
+"""Tags of the cell that holds the defaults, and of the one that papermill puts below it."""
 
 TIMED = "timed"
 """Tag of a cell whose outputs depend on the machine and the moment."""
@@ -15,13 +16,18 @@ ELSEWHERE = "Timed on the machine that ran it: timed.ipynb, beside this notebook
 
 
 def scrub(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without the moment of its run, progress bars and random ids; what it says and shows is untouched."""
+    """The notebook without the moment of its run, progress bars and random ids; what it says and shows is untouched.
+
+    Of the parameters only those that it ran with stay: papermill takes their place when it runs the notebook again.
+    """
+    if any(_tagged(cell, INJECTED) for cell in notebook.cells):
+        notebook.cells = [cell for cell in notebook.cells if not _tagged(cell, PARAMETERS)]
     for key in ("papermill", "widgets"):
         notebook.metadata.pop(key, None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-        if INJECTED in cell.metadata.get("tags", []):
+        if _tagged(cell, INJECTED):
             cell.id = INJECTED
         if cell.cell_type == "code":
             cell.outputs = _joined(output for output in cell.outputs if not _passing(output))
@@ -38,7 +44,11 @@ def untimed(notebook: NotebookNode) -> NotebookNode:
 
 def timed_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells whose outputs are timings."""
-    return [c for c in notebook.cells if c.cell_type == "code" and TIMED in c.metadata.get("tags", [])]
+    return [c for c in notebook.cells if c.cell_type == "code" and _tagged(c, TIMED)]
+
+
+def _tagged(cell: NotebookNode, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
 
 
 def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.paths import resolved
@@ -229,10 +229,10 @@ class Encoder:
     def _stream(self, rows: Sequence[Row], layers: Sequence[int] | None) -> Iterator[tuple[list[int], HiddenStates]]:
         lengths = [len(row) for row in rows]
         alone = len(rows) == 1  # a bar in a notebook takes about as long as one input
-        with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False, disable=alone) as bar:
+        with bar(what="encode", total=sum(lengths), unit="tokens", disable=alone) as done:
             for chosen in self._batches(lengths):
                 yield chosen, self._forward([rows[i] for i in chosen], layers)
-                bar.update(sum(lengths[i] for i in chosen))
+                done.update(sum(lengths[i] for i in chosen))
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """A GPU wants more at once than a CPU: rows of other lengths too, where padding does not show."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from tqdm.auto import tqdm
-
+from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.shards import Work
@@ -29,7 +28,7 @@ class Local:
 
     def make(self, encoder: Encoder, work: Work) -> list[Path]:
         paths, starts = [], work.starts()
-        for start in tqdm(starts, "shards", unit="shard", leave=False, disable=len(starts) == 1):
+        for start in bar(starts, "shards", unit="shards", disable=len(starts) == 1):
             shard = work.shard(encoder, start)
             if not shard.is_made():
                 work.make(encoder, shard)

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.images import read_image
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
@@ -62,7 +62,7 @@ def several_views(
     """
     total = {pool: np.zeros(values.shape) for pool, values in clean.values.items()}  # float64
     means, each = {}, []
-    for number in tqdm(range(max(counts, default=0)), "views", leave=False, unit="view"):
+    for number in bar(range(max(counts, default=0)), "views", unit="views"):
         seen = _seen(encoder, root, clean, KINDS[kind], (seed, kind, number))
         each.append(seen.embed(strategy))
         for pool, values in seen.values.items():

@@ -71,15 +71,10 @@ class Executed:
         return "data:image/png;base64," + base64.b64encode((best or found)[0].read_bytes()).decode()
 
     def html(self) -> str:
-        """All of it, with its outputs; of the parameters only those that it ran with."""
+        """All of it, with its outputs."""
         exporter = HTMLExporter(template_name="basic", anchor_link_text="")
-        body, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=self._ran_with()))
+        body, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=self.cells))
         return str(body)
-
-    def _ran_with(self) -> list[Any]:
-        tags = [cell.metadata.get("tags", []) for cell in self.cells]
-        injected = any("injected-parameters" in each for each in tags)
-        return [cell for cell, each in zip(self.cells, tags, strict=True) if not (injected and "parameters" in each)]
 
 
 def executed(out: Path) -> list[Executed]:

@@ -6,8 +6,9 @@ import pandas as pd
 
 from hiddenstates.pretrain.checkpoints import Checkpoints
 from hiddenstates.pretrain.questions import VisualQuestion
-from hiddenstates.report.estimates import corrected, estimate, told
-from hiddenstates.report.significance import compare
+from hiddenstates.report.estimates import corrected, difference, estimate
+from hiddenstates.report.significance import BETTER, compare
+from hiddenstates.report.written import table
 
 
 def shares(found: Mapping[str, pd.Series], entities: Sequence[str], seed: int) -> pd.DataFrame:
@@ -44,8 +45,8 @@ def gains(found: Mapping[str, pd.Series], system: str, entities: Sequence[str], 
 
 def losses(made: Sequence[Checkpoints]) -> pd.DataFrame:
     """The training loss of each epoch as a share of the first's: a column a model, a row an epoch."""
-    table = pd.DataFrame({one.name: one.losses for one in made})
-    return (table / table.iloc[0]).set_axis(pd.RangeIndex(1, len(table) + 1), axis=0)
+    found = pd.DataFrame({one.name: one.losses for one in made})
+    return (found / found.iloc[0]).set_axis(pd.RangeIndex(1, len(found) + 1), axis=0)
 
 
 def overview(made: Sequence[Checkpoints]) -> pd.DataFrame:
@@ -61,6 +62,31 @@ def tuning(made: Sequence[Checkpoints]) -> pd.DataFrame:
     return pd.DataFrame({one.name: one.tuning for one in made if one.tuning}).T.rename_axis(columns="rate")
 
 
-def beaten(table: pd.DataFrame) -> str:
-    """Which of the systems in `gains`'s table it beats, which beat it, and which are equivalent or undecided."""
-    return told(table, ("**above**", "**below**", "**equivalent to**", "**undecided against**"))
+def answer(epochs: int, found: Mapping[str, Mapping[str, pd.DataFrame]], gains: Mapping[str, pd.DataFrame]) -> str:
+    """The answer in a sentence, and below it a table: each model against what it is compared with.
+
+    found: by model, then by kind of views (`held_out`, `new`), `shares`' rows; gains: by model, `gains`' table
+    """
+    ours, others = (
+        ", ".join(f"{name} {tables[views]['value'][f'{name} trained']:.3f}" for name, tables in found.items())
+        for views in ("held_out", "new")
+    )
+    rows = [
+        (name, against, difference(row), row["verdict"])
+        for name, compared in gains.items()
+        for against, row in compared.to_dict("index").items()
+    ]
+    return (
+        f"**After {epochs} epochs** the share of right answers is, for held-out views of the countries that were "
+        f"learned, {ours}; for countries never seen, {others}. {_above(gains)}\n\n"
+        f"{table(['model', 'on held-out views against', 'difference', 'verdict'], rows)}"
+    )
+
+
+def _above(gains: Mapping[str, pd.DataFrame]) -> str:
+    """Which models are above all that they are compared with, and what the others are not above."""
+    left = {name: list(map(str, compared.index[compared["verdict"] != BETTER])) for name, compared in gains.items()}
+    best = ", ".join(name for name, rest in left.items() if not rest)
+    parts = [f"above all that it is compared with: {best}"] if best else []
+    parts += [f"{name} is not above {', '.join(f'“{one}”' for one in rest)}" for name, rest in left.items() if rest]
+    return f"By the test, {'; '.join(parts)}."

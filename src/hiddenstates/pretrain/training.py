@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.corpora.countries import draws
 from hiddenstates.pretrain.progress import Progress
 
@@ -48,7 +48,7 @@ def train(model: Model, course: Course[Model, Batch], progress: Progress) -> lis
     losses = progress.load(course.name, model, optimizer)
     rest = range(len(losses), course.epochs)
     model.train()
-    for number in tqdm(rest, course.name, course.epochs, leave=False, initial=len(losses), unit="epoch"):
+    for number in bar(rest, course.name, course.epochs, initial=len(losses), unit="epochs"):
         key = (course.seed, course.name, "epoch", number)
         with torch.random.fork_rng():
             torch.manual_seed(draws.number(*key) >> 1)

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import CLIPImageProcessorPil
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import SPLITS
 from hiddenstates.core.params import Pretrain
 from hiddenstates.corpora.countries import draws
@@ -58,8 +58,8 @@ def draw_views(knowledge: Knowledge, params: Pretrain) -> dict[str, Views]:
         "held_out": (ours, "test", params.views.test),
         "new": (others, "test", params.views.test),
     }
-    bar = tqdm(made.items(), desc="views", unit="set", leave=False)
-    return {name: _views(countries, purpose, count, params) for name, (countries, purpose, count) in bar}
+    counted = bar(made.items(), "views", unit="sets")
+    return {name: _views(countries, purpose, count, params) for name, (countries, purpose, count) in counted}
 
 
 def flags(countries: Sequence[Country], params: Pretrain) -> Views:
@@ -85,7 +85,7 @@ def made_up_views(params: Pretrain) -> Float[Tensor, "flag time 3 height width"]
     """Views of flags that nobody owns."""
     about, aspect = params.made_up, SIZE[0] / SIZE[1]
     rng = draws.generator(params.seed, "pretrain", "made up")
-    drawn = [made_up_flag(rng) for _ in tqdm(range(about.flags), "made-up flags", leave=False, unit="flag")]
+    drawn = [made_up_flag(rng) for _ in bar(range(about.flags), "made-up flags", unit="flags")]
     if not drawn:
         return torch.empty(0, about.views, 3, params.clip.image_size, params.clip.image_size)
     parts = [as_sheets(drawn[i : i + AT_ONCE]) for i in range(0, len(drawn), AT_ONCE)]

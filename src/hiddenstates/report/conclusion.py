@@ -7,11 +7,13 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
-from hiddenstates.report.estimates import difference, told, written
+from hiddenstates.report.estimates import difference, written
 from hiddenstates.report.significance import BETTER
+from hiddenstates.report.written import beside, table
 from hiddenstates.retrieval.measures import mean_score
 
 TEXT = "chosen"
+IMAGED = "**Questions that show an image.**"
 NOTHING = (
     "**Images.** No question on dev shows an image that a passage has: the text's vector is all there is to return."
 )
@@ -73,14 +75,13 @@ def advice(best: str, scores: pd.DataFrame, gains: pd.DataFrame, rivals: pd.Data
     gains:  each system against the text alone; rivals: each other against the best; `corrected`'s columns
     """
     rows, gain = scores.to_dict("index"), gains.to_dict("index").get(best)
-    means = ", ".join(f"{name} {written(row)}" for name, row in rows.items())
-    measured = f"**Questions that show an image** ({rows[best]['n']} on test). {measure}: {means}."
+    n = f"({rows[best]['n']} on test)"
     if gain is None or gain["verdict"] != BETTER:
-        return (
-            f"{measured} Nothing that looks at the image beats the text for sure: return **the text's vector alone**."
-        )
-    words = ("**above** it", "**below** it", "**equivalent** to it", "**undecided** against it")
-    return f"{measured} So return {SYSTEMS[best]} (`{best}`, the best on dev). On test, {told(rivals, words)}."
+        said = f"{IMAGED} Return **the text's vector alone**: nothing that looks at the image beats it for sure {n}."
+        return f"{said}\n\n{beside({measure: scores}, {measure: gains}, 'against the text')}"
+    said = f"{IMAGED} Return {SYSTEMS[best]} (`{best}`, the best on dev): {measure} {rows[best]['value']:.3f} {n}, "
+    said += f"where the text alone has {rows[TEXT]['value']:.3f}."
+    return f"{said}\n\n{beside({measure: scores}, {measure: rivals}, f'against `{best}`')}"
 
 
 def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame, seen: Mapping[str, str]) -> str:
@@ -90,13 +91,13 @@ def limits(flags: Mapping[str, pd.DataFrame], best: str, possible: pd.DataFrame,
     possible: a row an oracle; columns as `estimate` has them
     seen:     what to call the questions of a split, as `told_apart` does
     """
-    groups = {group: flags[group].to_dict("index") for group in seen if group in flags}
-    parts = []
-    for system in dict.fromkeys(("image", "name", best)):
-        rows = (f"{written(rows[system])} on {seen[group]}" for group, rows in groups.items())
-        parts.append(f"by `{system}` {', '.join(rows)}")
+    groups = {seen[group]: flags[group].to_dict("index") for group in seen if group in flags}
+    systems = [name for name in dict.fromkeys(("image", "name", best)) if all(name in rows for rows in groups.values())]
+    top = ", ".join(f"{rows['image']['value']:.0%} of {called}" for called, rows in groups.items())
+    rows = [[f"`{name}`", *(written(rows[name]) for rows in groups.values())] for name in systems]
     oracles = ", ".join(f"{name} {written(row)}" for name, row in possible.to_dict("index").items())
-    return f"**The right image comes first**, recall@1: {'; '.join(parts)}. What could be reached on test: {oracles}."
+    eyes = table(["the right image first, recall@1", *groups], rows)
+    return f"**The eye** puts the right image first for {top}. Could be reached on test: {oracles}.\n\n{eyes}"
 
 
 def settings(chosen: Mapping[str, Any], passages: int, images: int) -> str:

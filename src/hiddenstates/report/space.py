@@ -111,7 +111,13 @@ def not_told_apart(
 
 
 def short(strategy: AnyStrategy) -> str:
-    """A strategy's name, its learned weights left out."""
+    """A strategy's name, its learned weights left out: `weighted(0–6)/mean`."""
+    if isinstance(strategy, Joined):
+        parts = zip(strategy.weights, strategy.parts, strict=True)
+        return " & ".join(f"{weight:g}*{short(part)}" for weight, part in parts)
     if isinstance(strategy, Strategy) and strategy.weights:
-        return f"learned weights/{strategy.pool}{strategy.steps}"
+        first, last = strategy.layers[0], strategy.layers[-1]
+        whole = len(strategy.layers) == last - first + 1 > 2
+        held = f"{first}–{last}" if whole else ",".join(map(str, strategy.layers))
+        return f"weighted({held})/{strategy.pool}{strategy.steps}"
     return str(strategy)

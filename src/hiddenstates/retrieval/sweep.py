@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float32, Float64, Int32, Int64
 from scipy.stats import rankdata
-from tqdm import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import let_go
@@ -88,7 +88,7 @@ def sweep(
         for space in spaces(pool, layer_norm, shrinkages, states.passages, training)
     ]
     parts = []
-    for space in tqdm(every, desc="sweep", leave=False):
+    for space in bar(every, "sweep", unit="spaces"):
         if space.size <= most:
             parts.append(_whole(space, asked, task, measures))
         else:
@@ -110,7 +110,7 @@ def sweep_again(
     kinds = dict.fromkeys((one.layer_norm, one.pool) for one in left if one.pool in asked.queries.values)
     shrinkages = sorted({one.each for one in left if one.each is not None})
     parts = []
-    for layer_norm, pool in tqdm(kinds, desc="sweep", leave=False):
+    for layer_norm, pool in bar(kinds, "sweep", unit="kinds of state"):
         for space in spaces(pool, layer_norm, shrinkages, states.passages, training):
             some = [one for one in left if space.holds(one)]
             if len(some) == space.size:
@@ -164,7 +164,7 @@ def extended(
     asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     added = [
         _single(strategy, whitening, asked, task, measures)
-        for strategy, whitening in tqdm(strategies.items(), desc="extend", leave=False)
+        for strategy, whitening in bar(strategies.items(), "extend", unit="strategies")
         if strategy not in known
     ]
     return _stacked([swept, *added])

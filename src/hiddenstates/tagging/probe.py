@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm.auto import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.threads import one_thread
 from hiddenstates.corpora.sentence import Sentence
 from hiddenstates.tagging.features import Feature, Weights, combined, learn_mix
@@ -67,7 +67,7 @@ def train_taggers(
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         made = pool.map(lambda feature: train_tagger(task, feature, penalties, seed), features)
         named = zip(map(str, features), made, strict=True)
-        return dict(tqdm(named, total=len(features), unit="probe", desc="probe", leave=False))
+        return dict(bar(named, "probe", len(features), unit="probes"))
 
 
 def train_tagger(task: TokenTask, feature: Feature, penalties: Sequence[float], seed: int) -> Tagger:

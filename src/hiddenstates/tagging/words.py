@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
-from tqdm.auto import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.corpora.sentence import Sentence
 from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
@@ -63,13 +63,13 @@ def word_states(encoder: Encoder, sentences: Sequence[Sentence]) -> WordStates:
     shape = (len(encoder.state_map), int(starts[-1]), encoder.width)
     values = np.empty(shape, dtype=np.float32)
     lengths = [len(row) for row in tokens]
-    with tqdm(total=sum(lengths), unit="token", unit_scale=True, desc="encode", leave=False) as bar:
+    with bar(what="encode", total=sum(lengths), unit="tokens") as done:
         for rows in length_batches(lengths, TOKEN_BUDGET):
             states = _forward(encoder, [tokens[i] for i in rows])
             for i, of_sentence in zip(rows, states, strict=True):
                 inside = [word is not None for word in owners[i]]
                 values[:, starts[i] : starts[i + 1]] = of_sentence[:, inside]
-            bar.update(len(rows) * lengths[rows[0]])
+            done.update(len(rows) * lengths[rows[0]])
     return WordStates(values, *_ends(owners))
 
 

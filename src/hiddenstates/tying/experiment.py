@@ -10,8 +10,8 @@ from jaxtyping import Float64, Int64
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
-from tqdm.auto import tqdm
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.params import Tying
 from hiddenstates.core.threads import one_thread
 from hiddenstates.tying.language_model import Table, Trained, train
@@ -33,7 +33,7 @@ def train_pairs(words: Words, params: Tying) -> Runs:
     with one_thread(), ThreadPoolExecutor(WORKERS) as pool:
         made = pool.map(lambda pair: train(words, params, *pair), wanted)
         named = zip(((NAMES[tied], seed) for tied, seed in wanted), made, strict=True)
-        return dict(tqdm(named, total=len(wanted), unit="model", desc="language models", leave=False))
+        return dict(bar(named, "language models", len(wanted), unit="models"))
 
 
 def perplexities(runs: Runs) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def steps(table: pd.DataFrame, unit: str) -> Figure:
 def scatter(points: pd.DataFrame, marked: Mapping[str, str], unit: str) -> Figure:
     """dev against test, one dot a strategy; marked: a name for some of them."""
     figure, ax = blank(4.2)
-    ax.plot(points["dev"], points["test"], "o", color=QUIET, alpha=0.5, ms=4)
+    ax.plot(points["dev"], points["test"], "o", color=QUIET, alpha=0.8, ms=4)
     for i, (name, strategy) in enumerate(marked.items()):
         x, y = points.loc[strategy, ["dev", "test"]]
         ax.plot(x, y, "o", color=ACCENT, ms=8, mfc="white" if i else ACCENT, mew=2)
@@ -111,7 +111,7 @@ def _intervals(
     ax: Axes, table: pd.DataFrame, places: Real[np.ndarray, " row"], name: str, look: tuple[str, str]
 ) -> None:
     color, marker = look
-    ax.hlines(places, table["low"], table["high"], color=color, lw=1.6, alpha=0.5)
+    ax.hlines(places, table["low"], table["high"], color=color, lw=1.2)
     ax.plot(table["value"], places, marker, color=color, ms=5, label=name)
 
 
@@ -143,7 +143,7 @@ def spread(values: Float[np.ndarray, "item rank"], x: str, y: str) -> Figure:
     figure, ax = blank(2.9)
     ranks = np.arange(1, values.shape[1] + 1)
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-    ax.fill_between(ranks, low, high, color=QUIET, alpha=0.35, lw=0, label="middle half")
+    ax.fill_between(ranks, low, high, facecolor="#d5d9dd", edgecolor=QUIET, lw=1, label="middle half")
     ax.plot(ranks, middle, "o-", color=ACCENT, ms=4, label="median")
     ax.set(xlabel=x, ylabel=y, xticks=ranks)
     ax.legend(frameon=False)
@@ -155,7 +155,9 @@ def bars(table: pd.DataFrame, x: str, y: str = "") -> Figure:
     """Stacked horizontal bars: one per row, one colour per column, totals at the end."""
     figure, ax = blank(0.34 * len(table) + 1.1)
     shades = colormaps[SHADES](np.linspace(0.35, 0.9, table.shape[1]))
-    table.iloc[::-1].plot.barh(stacked=True, ax=ax, color=list(shades), width=0.7, legend=False)
+    table.iloc[::-1].plot.barh(
+        stacked=True, ax=ax, color=list(shades), width=0.7, legend=False, edgecolor=INK, linewidth=0.6
+    )
     for i, total in enumerate(table.iloc[::-1].sum(axis=1)):
         ax.text(total, i, f" {total:,.0f}", va="center")
     ax.set(xlabel=x, ylabel=y)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
+from hiddenstates.report.figures.letters import readable
 from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, WIDTH
 from hiddenstates.report.gallery import Case, Found
 
@@ -32,7 +33,7 @@ def gallery(cases: Sequence[Case]) -> Figure:
 
 def _question(figure: Figure, case: Case, top: float) -> None:
     _picture(figure, case.image, 0.1, top, 1.1)
-    _words(figure, textwrap.fill(case.question, 24), QUESTION, top, size=9.5, weight="bold")
+    _words(figure, textwrap.fill(readable(case.question), 24), QUESTION, top, size=9.5, weight="bold")
     rank = f"a right passage: rank {case.rank}" if case.rank else "no right passage was found"
     _words(figure, rank, QUESTION, top - 0.95, size=8, color=QUIET)
 
@@ -42,7 +43,7 @@ def _passage(figure: Figure, found: Found, top: float) -> None:
         _picture(figure, found.image, FLAG, top, 0.5)
     mark, color = ("✓ right", BLUE) if found.right else ("✗ wrong", ACCENT)
     _words(figure, f"{mark}  {found.title}", TEXT, top, size=8.5, color=color, weight="bold")
-    lines = textwrap.wrap(found.text, 74, max_lines=2, placeholder=" …")
+    lines = textwrap.wrap(readable(found.text), 74, max_lines=2, placeholder=" …")
     _words(figure, "\n".join(lines), TEXT, top - 0.15, size=7.5)
 
 

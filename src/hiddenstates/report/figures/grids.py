@@ -8,10 +8,11 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, SHADES, TINTS, WIDTH, blank
+from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, SHADES, TINTS, WIDTH, blank, on
 
 FULL = 49.0  # square points: the dot of the largest weight
 SIZE = 7.5  # points: the numbers in the cells
@@ -48,7 +49,7 @@ def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, 
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         cells = table.to_numpy(float)
         image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high or 1)
-        _numbers(ax, cells, low + 0.6 * (high - low), width)
+        _numbers(ax, cells, image, width)
         ax.set_xticks(range(table.shape[1]), table.columns)
         if _wide(map(str, table.columns), width / table.shape[1], 9.0):
             ax.set_xticks(ax.get_xticks(), table.columns, rotation=35, ha="right", rotation_mode="anchor")
@@ -60,14 +61,15 @@ def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, 
     bar.outline.set_visible(False)
 
 
-def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], dark: float, width: float) -> None:
-    """Write the cells' numbers, or none if the longest is wider than a cell; in white on what is above `dark`."""
+def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], image: AxesImage, width: float) -> None:
+    """Write the cells' numbers, or none if the longest is wider than a cell; black or white, as their ground asks."""
     whole = (cells == cells.round()).all()
     texts = {at: f"{x:.0f}" if whole else f"{x:.2f}".removeprefix("0") for at, x in np.ndenumerate(cells)}
     if _wide(texts.values(), width / cells.shape[1], SIZE):
         return
     for (i, j), text in texts.items():
-        ax.text(j, i, text, ha="center", va="center", color="w" if cells[i, j] > dark else INK, size=SIZE)
+        red, green, blue, _ = image.to_rgba(cells[i, j])
+        ax.text(j, i, text, ha="center", va="center", color=on((red, green, blue)), size=SIZE)
 
 
 def _wide(texts: Iterable[str], width: float, size: float) -> bool:

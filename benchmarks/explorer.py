@@ -1,0 +1,105 @@
+"""What it takes to open the explorer on a large corpus: seconds and memory, in a process of its own, two threads.
+
+The passages are SYNTHETIC, of drawn syllables, and so are their states: 100,000 passages take MiniLM hours. What is
+opened is as large as the real thing, MiniLM's seven states under its poolings, and the question is encoded by MiniLM.
+Run: python benchmarks/explorer.py [PASSAGES]
+
+open:   from nothing loaded to the page, with its first ranking; goal 30 s for 100,000 passages
+change: the next ranking, by another layer
+peak:   the most memory that the process held (ru_maxrss), pages of mapped files included
+own:    of that what is no mapped file (RssAnon, at the end); goal 2 GB
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+THREADS = 2
+os.environ |= {"OMP_NUM_THREADS": str(THREADS), "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+import numpy as np  # noqa: E402
+
+from hiddenstates.core.params import EncoderSource  # noqa: E402
+
+SYLLABLES = np.array(["ba", "den", "kir", "lo", "mun", "pe", "ras", "ti", "vol", "zan", "mer", "ou", "gra", "sel"])
+
+
+def write(n: int, folder: Path) -> None:
+    """A task of n passages and ten questions, and their states, as the stages `corpus` and `states` leave them."""
+    from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+    from hiddenstates.core.relevance import Qrels
+    from hiddenstates.encoding.encoder import load_encoder
+    from hiddenstates.encoding.states import TaskStates
+
+    random = np.random.default_rng(0)
+    words = np.char.add(*SYLLABLES[random.integers(len(SYLLABLES), size=(2, n, 40))])
+    passages = [{"id": f"p{i}", "title": " ".join(row[:3]), "text": " ".join(row)} for i, row in enumerate(words)]
+    asked = [{"id": f"q{i}", "text": " ".join(words[i][:6]), "set": "made", "split": "test"} for i in range(10)]
+    kb = KnowledgeBase(table(passages, PASSAGE_COLUMNS), folder, "synthetic")
+    qrels = Qrels({f"q{i}": {f"p{i}": 1.0} for i in range(10)})
+    Task(kb, table(asked, QUERY_COLUMNS), qrels).save(folder / "task")
+    encoder = load_encoder(**EncoderSource().model_dump())
+    one = encoder.pool(["q0"], [asked[0]["text"]], encoder.poolings)
+    TaskStates(_like(one, [row["id"] for row in passages]), _like(one, [row["id"] for row in asked])).save(
+        folder / "pooled"
+    )
+
+
+def _like(one: "PooledStates", ids: list[str]) -> "PooledStates":  # type: ignore[name-defined]
+    """Random states of these items, in the shape of one."""
+    from dataclasses import replace
+
+    random = np.random.default_rng(1)
+    shapes = {pool: (len(values), len(ids), values.shape[-1]) for pool, values in one.values.items()}
+    return replace(one, ids=ids, values={p: random.random(shape, dtype=np.float32) for p, shape in shapes.items()})
+
+
+def opened(folder: Path) -> None:
+    """Open it, rank once more, and print what that took."""
+    import resource
+
+    start = perf_counter()
+    from hiddenstates.core.data import Task
+    from hiddenstates.encoding.encoder import load_encoder
+    from hiddenstates.encoding.states import TaskStates
+    from hiddenstates.explorer.search import Explorer
+    from hiddenstates.explorer.view import ExplorerView
+
+    task, states = Task.load(folder / "task"), TaskStates.load(folder / "pooled")
+    view = ExplorerView(Explorer(task, states, load_encoder(**EncoderSource().model_dump())))
+    ready = perf_counter()
+    view.strategy.typed.value = "3/mean"
+    changed = perf_counter() - ready
+    assert "Ranked" in view.told.value, view.message.value
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    status = Path("/proc/self/status").read_text(encoding="utf-8") if Path("/proc/self/status").exists() else ""
+    own = next((int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("RssAnon")), float("nan"))
+    print(
+        f"open {ready - start:.1f} s (goal 30)  change {changed:.2f} s  "
+        f"peak {peak:,.0f} MB  own {own:,.0f} MB (goal 2,000)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("passages", type=int, nargs="?", default=100_000)
+    parser.add_argument("--open", type=Path, help="only open what lies there")
+    given = parser.parse_args()
+    if given.open:
+        opened(given.open)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(
+            f"{given.passages:,} passages, {THREADS} threads, {os.cpu_count()} cores, {platform.machine()}", flush=True
+        )
+        write(given.passages, Path(folder))
+        subprocess.run([sys.executable, __file__, "--open", folder], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Progress bars: the one door to tqdm."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import tqdm as plain
+from tqdm import auto
+
+from hiddenstates.core.stage import WRITE_TO
+
+DELAY = 0.5  # seconds: what is through before then needs no bar
+SCALED = ("tokens",)
+"""Units that come by the thousand: written as 12.3k."""
+
+
+def bar(
+    items: Iterable[Any] | None = None,
+    what: str = "",
+    total: float | None = None,
+    *,
+    unit: str,
+    initial: int = 0,
+    disable: bool = False,
+) -> Any:
+    """Over the items, or to be updated up to the total: what is done, how much of it, how many per second.
+
+    In a notebook that is opened by hand a widget, which goes when it is through and leaves nothing on stderr:
+    JupyterLab shows an emptied stderr as a pink box. In a terminal, and in the pipeline, whose notebooks nobody
+    watches, a line on stderr, which the runner passes on and `core.scrub` takes out of the notebook.
+
+    what:  is done; unit: what it counts; disable: no bar at all, as TQDM_DISABLE=1 says of all of them
+    """
+    kind = plain.tqdm if WRITE_TO in os.environ else auto.tqdm
+    return kind(
+        items,
+        what,
+        total,
+        unit=f" {unit}",
+        unit_scale=unit in SCALED,
+        initial=initial,
+        leave=False,
+        delay=DELAY,
+        **({"disable": True} if disable else {}),
+    )
