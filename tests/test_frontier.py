@@ -58,12 +58,12 @@ def test_the_cheapest_that_dev_shows_to_be_equivalent_is_named() -> None:
     assert nothing.count("dev shows nothing cheaper to be equivalent to its best") == 2
 
 
-def test_learned_weights_are_left_out_of_the_sentence() -> None:
+def test_learned_weights_are_named_short_in_the_sentence() -> None:
     learned = "sum(1*0.5,2*0.25)/mean"
     rows = pd.DataFrame({"layers": [1, 2], "bytes": [1536, 3072], "dev": [0.5, 0.6]}, index=["1/mean", learned])
     row = {"difference": -0.003, "low": -0.008, "high": 0.002, "verdict": "equivalent"}
     against = pd.DataFrame.from_dict({"1/mean": row}, orient="index")
-    assert "to its best, `learned weights/mean` (2 layers" in frontier.shortest(rows, against, against, learned)
+    assert "to its best, `weighted(1,2)/mean` (2 layers" in frontier.shortest(rows, against, against, learned)
 
 
 def test_the_limits_and_a_default_beyond_them_are_said() -> None:

@@ -11,9 +11,10 @@ import numpy as np
 
 from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.files import on_disk
+from hiddenstates.core.files import let_go, on_disk
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.stage import Stage
+from hiddenstates.encoding.costs import FLOAT32
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
@@ -23,6 +24,8 @@ from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
 
 MANIFEST = "manifest.json"
+SHARD_BYTES = 450_000_000
+"""Of pooled states, which memory holds a shard at a time: all those of MiniLM under 5 poolings, of `SHARD` items."""
 
 
 def pool_task(
@@ -57,11 +60,17 @@ def pool_corpus(
     poolings: Sequence[str],
     folder: Path,
     engine: Engine = LOCAL,
-    size: int = SHARD,
+    size: int | None = None,
     side: Side = "passage",
 ) -> PooledStates:
-    """Every hidden state of every passage under each pooling, read from disk when looked at. folder: of the shards"""
+    """Every hidden state of every passage under each pooling, read from disk when looked at.
+
+    folder: of the shards
+    size:   items per shard; None: `SHARD`, or fewer, so that a shard takes no more than `SHARD_BYTES`
+    """
     encoder.check_poolings(poolings)  # refused before any work
+    each = FLOAT32 * len(poolings) * len(encoder.state_map) * encoder.width
+    size = size or max(1, min(SHARD, SHARD_BYTES // each))
     paths = engine.make(encoder, Work(corpus, tuple(poolings), folder, size=size, side=side))
     return _merged([PooledStates.load(path) for path in paths], folder)
 
@@ -146,6 +155,8 @@ def _side_by_side(parts: list[PooledStates], pool: str, folder: Path) -> np.ndar
     for part in parts:
         whole[:, done : done + len(part.ids)] = part.values[pool]
         done += len(part.ids)
+        let_go(part.values[pool])
+        let_go(whole)
     return whole
 
 
