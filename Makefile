@@ -13,12 +13,13 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro verify test browser lab report pictures bench models lint lock kinds
+.PHONY: help repro verify check test style browser lab report pictures bench models lint lock kinds
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
 	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the metrics"
-	@echo "make test    check style and types, run the tests"
+	@echo "make check   check style and types, run the fast tests: a minute"
+	@echo "make test    check style and types, run all tests: half an hour on two slow cores"
 	@echo "make browser run every notebook in JupyterLab, in a real browser"
 	@echo "make kinds   run the pipeline on somebody else's data of every kind, in clones of HEAD"
 	@echo "make lab     open the notebooks in JupyterLab"
@@ -44,12 +45,17 @@ repro: .venv/.ready
 verify: .venv/.ready
 	$(BIN)/python -m hiddenstates.verify $(if $(THREADS),--threads $(THREADS))
 
-test: .venv/.ready
+check: style
+	$(BIN)/pytest -m "not slow"
+
+test: style
+	$(BIN)/pytest
+
+style: .venv/.ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
-	$(BIN)/pytest
 
 browser: .venv/.ready
 	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/test_lab_browser.py

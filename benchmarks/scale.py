@@ -196,7 +196,10 @@ def main() -> None:
         folder = Path(temporary)
         for kind, sizes in zip(TEXTS, [encoded, short], strict=True) if "encode" in options.parts else []:
             for n in sizes:
-                measured(f"write {kind}", n, folder)
+                if options.quick:  # its memory does not matter, and a process takes seconds to start
+                    write(kind, n, folder)
+                else:
+                    measured(f"write {kind}", n, folder)
             peak = table(f"encode {kind}", sizes, folder)[sizes[-1]]["peak"]
             print(f"encode {kind}: peak {peak / 1e6:.0f} MB / goal {GOAL / 1e6:.0f} MB, ratio {peak / GOAL:.2f}")
         for n in indexed if options.parts != "encode" else []:

@@ -22,12 +22,28 @@ SHAPED = [path for path in sorted(SOURCE.rglob("*.py")) if "from jaxtyping impor
 MODULES = [".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SHAPED]
 install_import_hook(MODULES, "beartype.beartype")
 
-SLOWEST = ("test_notebooks", "test_kinds", "test_lab_browser", "test_explorer_browser", "test_readme", "test_export")
-"""Files that take minutes start first: a worker that got one last would run alone."""
+# fmt: off
+SLOW = (
+    "notebooks", "kinds", "by_hand", "lab_browser", "benchmarks", "cluster", "explorer_browser", "export",
+    "published", "encoder", "pretrain_models", "kill", "exits", "pipeline_inputs", "model_types", "readers", "deep",
+    "clip", "cli", "side_by_side", "readme", "run", "mixing", "procedure", "figures", "causality", "sweep",
+    "made_up", "pretrain_data", "serving", "verify", "pages", "properties", "countries", "joining", "shards",
+    "pool", "index_large", "eye", "tracing", "linear", "entity_names", "significance", "joined", "models",
+    "huggingface", "explorer",
+)
+# fmt: on
+"""Files that take more than seven seconds, the slowest first: they start kernels, clones or browsers, or they train.
+
+They start in this order, because a worker that got a slow one last would run alone; `make check` leaves them out.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
+    places = {f"test_{name}": place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(SLOW)))
+    for item in items:
+        if item.path.stem in places:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")

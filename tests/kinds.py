@@ -4,6 +4,7 @@ Each kind writes a small corpus of its own and says which lines of params.yaml i
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -136,7 +137,7 @@ SMALL: Edit = {"pretrain": PRETRAINED.model_dump(mode="json"), "tying": {"width"
 def clone_with(folder: Path, edit: Mapping[str, Any]) -> Path:
     """A clone of HEAD whose params.yaml has these edits; states.encoders is replaced whole."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    take_compiled(folder)
+    take_compiled(ROOT, folder)
     path = folder / "params.yaml"
     params = yaml.safe_load(path.read_text("utf-8"))
     for section, values in edit.items():
@@ -145,15 +146,32 @@ def clone_with(folder: Path, edit: Mapping[str, Any]) -> Path:
     return folder
 
 
-def take_compiled(clone: Path) -> None:
-    """What numba compiled of the same code here: a minute that tests nothing. It knows a file by its time and size."""
-    for source in (ROOT / "src").rglob("*.py"):
-        copy = clone / source.relative_to(ROOT)
-        if copy.is_file() and copy.read_bytes() == source.read_bytes():
-            shutil.copystat(source, copy)
-            for compiled in source.parent.glob(f"__pycache__/{source.stem}.*.nb*"):
-                (copy.parent / "__pycache__").mkdir(exist_ok=True)
-                shutil.copy2(compiled, copy.parent / "__pycache__")
+def take_compiled(source: Path, clone: Path) -> None:
+    """What numba compiled of the same code there: a minute that tests nothing. It knows a file by its time and size."""
+    for path in (source / "src").rglob("*.py"):
+        copy = clone / path.relative_to(source)
+        if copy.is_file() and copy.read_bytes() == path.read_bytes():
+            shutil.copystat(path, copy)
+            _copy_compiled(path, copy)
+
+
+def give_compiled(clone: Path) -> None:
+    """And the other way round, once a clone has compiled what was not compiled here."""
+    for path in (ROOT / "src").rglob("*.py"):
+        compiled = clone / path.relative_to(ROOT)
+        if compiled.is_file() and compiled.stat().st_mtime_ns == path.stat().st_mtime_ns:
+            _copy_compiled(compiled, path)
+
+
+def _copy_compiled(path: Path, copy: Path) -> None:
+    """Only what is not there yet; whole files, the code before the index that names it, for others may be reading."""
+    for ending in ("nbc", "nbi"):
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.{ending}"):
+            target = copy.parent / "__pycache__" / compiled.name
+            target.parent.mkdir(exist_ok=True)
+            if not target.exists():
+                shutil.copy2(compiled, partial := target.with_name(f".{compiled.name}.{os.getpid()}"))
+                partial.replace(target)
 
 
 def repro(clone: Path, *stages: str) -> subprocess.CompletedProcess[str]:

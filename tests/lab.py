@@ -83,13 +83,24 @@ def run_all(notebook: Path, lab: Lab, browser: Browser) -> Page:
     return page
 
 
+def assert_all_ran(notebook: nbformat.NotebookNode) -> None:
+    """Every code cell, in order, none with an error."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [output.evalue for cell in cells for output in cell.outputs if output.output_type == "error"] == []
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
 def saved(page: Page, notebook: Path) -> nbformat.NotebookNode:
     """Save, shut the kernel down; the notebook as it was saved."""
+    save(page, notebook)
+    shut_down(page)
+    return nbformat.read(notebook, as_version=4)
+
+
+def save(page: Page, notebook: Path) -> None:
     before = notebook.stat().st_mtime_ns
     choose(page, "File", "docmanager:save")
     _until(lambda: notebook.stat().st_mtime_ns > before)
-    shut_down(page)
-    return nbformat.read(notebook, as_version=4)
 
 
 def shut_down(page: Page) -> None:

@@ -1,11 +1,13 @@
 """The house rules, held over the whole repository, and over a toy of one that breaks them."""
 
 import json
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 from architecture import PACKAGE, Repository, dependency_faults, imports, notebook_faults, stage_faults, writing_faults
+from conftest import SLOW
 
 from hiddenstates.core import params
 from hiddenstates.core.paths import ROOT
@@ -71,6 +73,14 @@ def test_a_package_enters_through_one_door(package: str, door: str) -> None:
 
 def test_one_name_in_five_places() -> None:
     assert list(stage_faults(HERE, set(params.SECTIONS))) == []
+
+
+def test_what_starts_kernels_clones_or_browsers_is_slow() -> None:
+    starts = re.compile(
+        r"NotebookClient\(|start_stage\(|clone_with\(|Cluster\(|needs_browser$|\"benchmarks/", re.MULTILINE
+    )
+    found = {path.stem for path in Path(__file__).parent.glob("test_*.py") if starts.search(path.read_text("utf-8"))}
+    assert found - {"test_architecture"} <= {f"test_{name}" for name in SLOW}
 
 
 def test_what_a_stage_runs_stands_in_its_deps() -> None:

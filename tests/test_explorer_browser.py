@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
-from lab import SECONDS, Lab, copied, needs_browser, run_all, shut_down
+from lab import SECONDS, Lab, assert_all_ran, copied, needs_browser, run_all, save, shut_down
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -52,6 +53,11 @@ def expect_best(page: Page, passage: str) -> None:
 
 def expect_strategy(page: Page, written: str) -> None:
     expect(page.get_by_label("strategy", exact=True)).to_have_value(written)
+
+
+def test_run_all_ends_without_an_error(page: Page, lab: Lab) -> None:
+    save(page, lab.folder / "explorer.ipynb")
+    assert_all_ran(nbformat.read(lab.folder / "explorer.ipynb", as_version=4))
 
 
 def test_a_question_that_names_the_country_finds_it(page: Page) -> None:

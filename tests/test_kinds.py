@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kinds import KINDS, SMALL, clone_with, repro, undeclared, verdicts
+from kinds import KINDS, SMALL, clone_with, give_compiled, repro, undeclared, verdicts
 from tiny import save_tiny
 
 from hiddenstates.core.data import Task
@@ -39,6 +39,7 @@ def clone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     clone = clone_with(folder / "clone", SMALL | edit)
     done = repro(clone)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    give_compiled(clone)
     return clone
 
 

@@ -1,6 +1,7 @@
 """Notebooks by Run All in JupyterLab, in a real browser, in a folder of their own, with no pipeline behind them.
 
-A few of them, because test_by_hand.py runs them all without a browser; `make browser` runs all here, too.
+One of them: test_by_hand.py runs them all without a browser, test_explorer_browser.py the explorer in one, and
+`make browser` all of them here.
 """
 
 import os
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lab import Lab, copied, needs_browser, run_all, saved
+from lab import Lab, assert_all_ran, copied, needs_browser, run_all, saved
 from playwright.sync_api import Browser
 
 from hiddenstates.core.paths import NOTEBOOKS
@@ -17,7 +18,7 @@ pytestmark = needs_browser
 
 
 EVERY = "HIDDENSTATES_EVERY_NOTEBOOK"
-SHORT = ("01_corpus", "05_strategies", "07_index", "explorer")
+SHORT = ("01_corpus",)
 OPENED = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem in SHORT or EVERY in os.environ]
 
 
@@ -25,10 +26,7 @@ OPENED = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem in SHO
 def test_run_all_ends_without_an_error(notebook: Path, lab: Lab, browser: Browser) -> None:
     copy = copied(notebook, lab.folder)
     done = saved(run_all(copy, lab, browser), copy)
-    cells = [cell for cell in done.cells if cell.cell_type == "code"]
-    errors = [output.evalue for cell in cells for output in cell.outputs if output.output_type == "error"]
-    assert errors == []
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert_all_ran(done)
 
 
 def test_an_error_in_a_cell_is_seen(lab: Lab, browser: Browser, tmp_path: Path) -> None:
