@@ -44,6 +44,18 @@ def test_a_widget_by_hand_and_a_line_in_the_pipeline(monkeypatch: pytest.MonkeyP
     assert type(bars.bar([], unit="views")) is std.tqdm
 
 
+def test_a_process_that_a_notebook_started_writes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "parent_process", object)
+    monkeypatch.delenv(WRITE_TO, raising=False)
+    assert sum(bars.bar(range(10), unit="epochs")) == 45
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv(WRITE_TO, "out")  # in the pipeline it is for the terminal
+    assert sum(bars.bar(range(10), unit="epochs")) == 45
+    assert "epochs" in capsys.readouterr().err
+
+
 def test_there_is_one_door_to_tqdm() -> None:
     sources = [*(ROOT / "src").rglob("*.py"), *NOTEBOOKS.glob("*.ipynb")]
     named = {path.name for path in sources if re.search(r"(import|from) tqdm", path.read_text(encoding="utf-8"))}

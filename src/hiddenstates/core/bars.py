@@ -1,7 +1,9 @@
 """Progress bars: the one door to tqdm."""
 
 import os
+import sys
 from collections.abc import Iterable
+from multiprocessing import parent_process
 from typing import Any
 
 import tqdm as plain
@@ -41,5 +43,10 @@ def bar(
         initial=initial,
         leave=False,
         delay=DELAY,
-        **({"disable": True} if disable else {}),
+        **({"disable": True} if disable or _would_stain() else {}),
     )
+
+
+def _would_stain() -> bool:
+    """Whether this is a process that a notebook opened by hand started: what it writes comes out there as stderr."""
+    return parent_process() is not None and WRITE_TO not in os.environ and not sys.stderr.isatty()
