@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, pinned, table
 from hiddenstates.core.params import Corpus
 from hiddenstates.core.relevance import Qrels
@@ -24,7 +25,8 @@ def load_beir(folder: Path, params: Corpus) -> Task:
 
     What its judgements say that cannot be taken as it is written, a note of the task tells.
     """
-    passages = table(map(_passage, json_records(folder / "corpus.jsonl")), PASSAGE_COLUMNS)
+    read = bar(json_records(folder / "corpus.jsonl"), "passages", unit="passage")
+    passages = table(map(_passage, read), PASSAGE_COLUMNS)
     check_passages(passages, str(folder))
     asked = [(record.where, _query(record)) for record in json_records(folder / "queries.jsonl")]
     found = {split: list(_judgements(path)) for split, path in split_files(folder / "qrels", [".tsv"]).items()}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pandas.util import hash_array
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import MISSING, PASSAGE_COLUMNS, QUERY_COLUMNS, Dataset, Row, Task, parts, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
@@ -115,7 +116,8 @@ def _with_sound_images(task: Task) -> Task:
     """The task with the names of images that can be read; what names another goes without, and a note says so."""
     root, names = task.kb.images, _image_names(task)
     found = {name: _found(root, name) for name in names}
-    faults = {name: fault for name in names if (fault := _fault(root, found[name]))}
+    looked_at = bar(names, "images", unit="image")
+    faults = {name: fault for name in looked_at if (fault := _fault(root, found[name]))}
     if names and len(faults) == len(names):
         name, fault = next(iter(faults.items()))
         raise LabError(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, open_dataset, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import Corpus, HuggingFace, PassageColumns, QueryColumns
@@ -63,7 +64,7 @@ def load_huggingface(params: Corpus, folder: Path) -> Task:
             "Name the datasets and their columns there, as docs/own-data.md shows."
         )
     pictures = _Pictures(folder / "images")
-    passages = table(_passages(section, pictures), PASSAGE_COLUMNS)
+    passages = table(bar(_passages(section, pictures), "passages", unit="passage"), PASSAGE_COLUMNS)
     check_passages(passages, section.passages)
     asked = list(_queries(section, pictures))
     found = [Judgement(where, row["id"], passage, 1.0) for where, row, relevant in asked for passage in relevant]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, Row, Task, open_dataset, pinned, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.corpora.checks import check_passages
@@ -22,7 +23,7 @@ def read_passages(path: Path) -> KnowledgeBase:
         raise LabError(f"{path}: no such file or folder. Name the passages to index.")
     if (path / "task.json").is_file():
         return Task.load(path).kb
-    passages = table(_rows(path), PASSAGE_COLUMNS)
+    passages = table(bar(_rows(path), "passages", unit="passage"), PASSAGE_COLUMNS)
     check_passages(passages, str(path))
     return KnowledgeBase(passages, path / "images", pinned(path.stem, passages))
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.sparse import csc_array
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import let_go, mapped_tensors, write_tensors
@@ -42,8 +43,11 @@ class AskedWords(WordSearch):
         """Of these passages. texts: all that will be asked"""
         words = dict.fromkeys(word for text in split(texts, language) for word in text)
         vocabulary = {word: column for column, word in enumerate(words)}
-        parts = [_counts(part, vocabulary, language) for part in kb.parts()]
-        n = len(kb.passages)
+        n, parts = len(kb.passages), []
+        with bar(what="words", total=n, unit="passage") as done:
+            for part in kb.parts():
+                parts.append(_counts(part, vocabulary, language))
+                done.update(len(part.passages))
         holding = sum((np.diff(part["indptr"]) for part in parts), np.zeros(len(vocabulary), np.int64))
         rarity = np.log(1 + (n - holding + 0.5) / (holding + 0.5)).astype(np.float32)
         length = sum(int(part["lengths"].sum()) for part in parts) / max(1, n)

@@ -18,6 +18,7 @@ import numpy as np
 from faiss.contrib.ondisk import merge_ondisk
 from jaxtyping import Float32
 
+from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256, whole_folder
 from hiddenstates.core.threads import one_thread
@@ -56,7 +57,7 @@ def build_large(
         start = _once(building / "start.faiss", partial(_start, plan))
         parts = [
             _once(building / f"part-{first // SHARDS_A_PART:05}.faiss", partial(_part, plan, start, first))
-            for first in range(0, len(plan.shards), SHARDS_A_PART)
+            for first in bar(range(0, len(plan.shards), SHARDS_A_PART), "parts", unit="part")
         ]
         with writing(folder), whole_folder(folder) as staging:
             _joined(start, parts, staging)
