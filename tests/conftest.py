@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from lab import Lab
     from playwright.sync_api import Browser
 
+STARTUP = str(Path(__file__).parent / "startup")  # its sitecustomize.py says what it is for
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores
+os.environ["PYTHONPATH"] = os.pathsep.join([STARTUP, *filter(None, [os.environ.get("PYTHONPATH")])])
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else tokenizers warn in each test that starts a process
 
 # Only where shapes are: beartype cannot check the methods of other modules that return Self.
