@@ -375,3 +375,37 @@ def test_known_encoders_are_those_with_states(tmp_path: Path, monkeypatch: pytes
     for name in ("clip_text", "minilm", "unknown"):
         (tmp_path / "states" / "pooled" / name).mkdir(parents=True)
     assert opening.known_encoders() == ["minilm", "clip_text"]
+
+
+def test_the_grid_has_the_rank_that_each_state_alone_gives(explorer: Explorer) -> None:
+    question = Question("the capital of italy")
+    ranks = explorer.ranks(question)
+    assert list(ranks.index) == list(explorer.states.values)
+    assert list(ranks.columns) == [0, 1, 2, 3]
+    for pool in ranks.index:
+        for layer in ranks.columns:
+            found = explorer.rank(question, Strategy.parse(f"{layer}/{pool}"), depth=4)
+            assert ranks.loc[pool, layer] == found.loc[found["right"], "rank"].min()
+    assert ranks.loc["first", 0] == 4, "it tells no passage from another"
+
+
+def test_a_question_without_a_known_answer_has_no_grid(explorer: Explorer) -> None:
+    assert explorer.ranks(Question("who is the mayor of bern")).empty
+
+
+def test_a_click_on_a_cell_chooses_its_state(explorer: Explorer) -> None:
+    view = ExplorerView(explorer)
+    assert view.grid.cells.children == ()
+    view.grid.shown.value = True
+    view.question.text.value = "the capital of italy"
+    (_, *rows) = view.grid.cells.children
+    ranks = explorer.ranks(Question("the capital of italy"))
+    assert [[cell.description for cell in row.children[1:]] for row in rows] == ranks.astype(str).values.tolist()
+    rows[1].children[1 + 2].click()
+    assert view.strategy.typed.value == f"2/{ranks.index[1]}"
+    assert "The right passage is at rank" in view.told.value
+    assert view.grid.curves.value.count("<polyline") == len(ranks)
+    view.question.text.value = "something else"
+    assert "No answer is known" in view.grid.told.value
+    view.grid.shown.value = False
+    assert (view.grid.told.value, view.grid.cells.children) == ("", ())

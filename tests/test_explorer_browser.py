@@ -111,6 +111,21 @@ def test_any_strategy_can_be_typed_and_taken(page: Page) -> None:
     expect(page.locator(".hs-up, .hs-down")).to_have_count(0)
 
 
+def test_the_question_s_own_grid_opens_and_a_click_chooses_a_state(page: Page) -> None:
+    page.get_by_role("button", name="every layer × pooling").click()
+    expect(page.locator(".hs-told").first).to_contain_text("No answer is known")
+    example = page.get_by_label("example")
+    example.select_option(index=1)
+    expect(page.locator(".hs-cell").first).to_be_visible()
+    expect(page.locator(".hs-curves polyline").first).to_be_visible()
+    page.locator(".hs-cell").nth(2).click()
+    expect_strategy(page, "2/mean")
+    page.get_by_role("button", name="every layer × pooling").click()
+    expect(page.locator(".hs-cell")).to_have_count(0)
+    type_strategy(page, "6/mean")
+    type_question(page, "What is the capital of Italy?")
+
+
 def weigh(page: Page, key: str, weight: str) -> None:
     """Press a key on the slider: Home leaves the text alone, End the image, an arrow goes a step of 0.05."""
     expect(page.locator(".hs-explorer .noUi-target")).not_to_have_attribute("disabled", re.compile(".*"))

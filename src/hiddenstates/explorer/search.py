@@ -13,6 +13,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, Fused
 from hiddenstates.core.relevance import Run
+from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
@@ -100,6 +101,25 @@ class Explorer:
         table["before"] = _ranks(self._by_text(question, against or self.default))
         table["right"] = table.index.isin(self._answers.get((question.text, question.image), set()))
         return _shown(table, depth).join(self._passages)
+
+    def ranks(self, question: Question) -> pd.DataFrame:
+        """The rank of the best right passage by each state alone, [pooling, layer], without an image; empty where no
+        answer is known. Passages of equal score share the last of their ranks.
+        """
+        right = self._ids.isin(self._answers.get((question.text, question.image), set()))
+        if not right.any():
+            return pd.DataFrame()
+        layers = range(len(self.states.state_map))
+        return pd.DataFrame(
+            {layer: [self._rank_of(question, layer, pool, right) for pool in self.states.values] for layer in layers},
+            index=list(self.states.values),
+        )
+
+    def _rank_of(self, question: Question, layer: int, pool: str, right: np.ndarray) -> int:
+        strategy = Strategy((layer,), "single", pool)
+        asked = self._encoded(question.text, question.image).embed(strategy).vectors[0]
+        scores = (self.states.embed(strategy).vectors @ asked).round(DIGITS)
+        return int((scores >= scores[right].max()).sum())
 
     def _by_text(self, question: Question, system: System) -> pd.Series:
         """The score of every passage without its image."""

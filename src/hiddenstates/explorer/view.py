@@ -11,6 +11,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.explorer import page
 from hiddenstates.explorer.controls import NAMED, WIDE, QuestionControls, StrategyControls
 from hiddenstates.explorer.examples import example_images, example_questions
+from hiddenstates.explorer.grid import QuestionGrid
 from hiddenstates.explorer.search import Explorer
 
 
@@ -28,8 +29,11 @@ class ExplorerView:
             explorer.states.state_map, list(explorer.states.values), explorer.default, explorer.ready
         )
         self.message, self.told, self.ranking = (widgets.HTML() for _ in range(3))
-        rows = [*self.question.rows, *self.strategy.rows, self.message, self.told, self.ranking]
+        self.grid = QuestionGrid(self._choose)
+        rows = [*self.question.rows, *self.strategy.rows, *self.grid.rows, self.message, self.told, self.ranking]
         self.box = widgets.VBox([widgets.HTML(page.STYLE), *rows]).add_class("hs-explorer")
+        for control in (self.grid.shown, self.question.text, self.question.image):
+            control.observe(self._then(self.compare_states), "value")
         for control in (*self.question.inputs, self.strategy.typed, self.strategy.against):
             control.observe(self._then(self.rank), "value")
         for control in self.strategy.inputs:
@@ -48,6 +52,15 @@ class ExplorerView:
         seconds = time.perf_counter() - start
         self.told.value = page.told(found, len(task.kb.ids), seconds, str(against))
         self.ranking.value = page.ranking(found, task.kb.images)
+
+    def compare_states(self) -> None:
+        """Open the grid of the question, or close it."""
+        self.grid.hide()
+        if self.grid.shown.value:
+            self.grid.show(self.explorer.ranks(self.question.question()))
+
+    def _choose(self, strategy: str) -> None:
+        self.strategy.typed.value = strategy
 
     def write(self) -> None:
         """The buttons were changed, by a hand: what they say is the strategy."""
