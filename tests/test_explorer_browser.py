@@ -119,7 +119,7 @@ def test_the_question_s_own_grid_opens_and_a_click_chooses_a_state(page: Page) -
     expect(page.locator(".hs-cell").first).to_be_visible()
     expect(page.locator(".hs-curves polyline").first).to_be_visible()
     page.locator(".hs-cell").nth(2).click()
-    expect_strategy(page, "2/mean")
+    expect_strategy(page, "2/first")
     page.get_by_role("button", name="every layer × pooling").click()
     expect(page.locator(".hs-cell")).to_have_count(0)
     type_strategy(page, "6/mean")

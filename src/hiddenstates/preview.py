@@ -49,7 +49,7 @@ PRETRAINED = Pretrain(
 
 
 def ensure(stage: str, inputs: Path) -> None:
-    """Make the sample of this stage, and of those before it, unless it is there."""
+    """Make the sample of this stage, and of those that it reads, unless it is there."""
     folder = inputs / stage
     if not folder.exists():
         folder.mkdir()
@@ -74,6 +74,7 @@ def _states(folder: Path, inputs: Path) -> None:
 
 
 def _strategies(folder: Path, inputs: Path) -> None:
+    ensure("corpus", inputs)
     ensure("states", inputs)
     params, task = Strategies(), Task.load(inputs / "corpus" / "task")
     states = TaskStates.load(inputs / "states" / "pooled" / ENCODER)
@@ -87,6 +88,7 @@ def _strategies(folder: Path, inputs: Path) -> None:
 
 
 def _images(folder: Path, inputs: Path) -> None:
+    ensure("corpus", inputs)
     ensure("pretrain", inputs)
     params, task = Images(), Task.load(inputs / "corpus" / "task")
     vision, images = load_clip(str(inputs / "pretrain" / "models" / "clip" / "trained")).vision, image_task(task)
@@ -103,7 +105,8 @@ def _images(folder: Path, inputs: Path) -> None:
 
 
 def _index(folder: Path, inputs: Path) -> None:
-    ensure("strategies", inputs)
+    for stage in ("corpus", "states", "strategies"):
+        ensure(stage, inputs)
     passages = TaskStates.load(inputs / "states" / "pooled" / ENCODER).passages
     embeddings = Choice.load(inputs / "strategies" / ENCODER / "choice").embed(passages)
     build_index(embeddings, kb=Task.load(inputs / "corpus" / "task").kb).save(folder / "index")
