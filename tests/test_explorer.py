@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
@@ -20,6 +21,7 @@ from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer import opening
 from hiddenstates.explorer.examples import example_images, example_questions
+from hiddenstates.explorer.grid import curves
 from hiddenstates.explorer.page import message, picture, ranking, told
 from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
 from hiddenstates.explorer.search import Explorer, Question
@@ -409,3 +411,15 @@ def test_a_click_on_a_cell_chooses_its_state(explorer: Explorer) -> None:
     assert "No answer is known" in view.grid.told.value
     view.grid.shown.value = False
     assert (view.grid.told.value, view.grid.cells.children) == ("", ())
+
+
+def test_curves_that_end_side_by_side_share_a_name() -> None:
+    ranks = pd.DataFrame({0: [5, 50, 9], 1: [1, 1, 1000]}, index=["mean", "max", "<first>"])
+    drawn = curves(ranks)
+    assert drawn.count("<polyline") == 3
+    assert ">mean, max</text>" in drawn
+    assert ">&lt;first&gt;</text>" in drawn
+    assert [f">{rank}</text>" in drawn for rank in ("1", "10", "100", "1,000", "10,000")] == [True] * 4 + [False]
+    points = [line.split('"')[0].split() for line in drawn.split('points="')[1:]]
+    assert [line[0].split(",")[0] for line in points] == ["107"] * 3
+    assert [float(line[1].split(",")[1]) for line in points] == [10.0, 10.0, 130.0]

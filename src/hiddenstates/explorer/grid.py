@@ -7,12 +7,13 @@ from math import log10
 import ipywidgets as widgets
 import pandas as pd
 
+AUTO = widgets.Layout(width="auto")
 CELL = widgets.Layout(width="64px", height="26px", margin="1px", padding="0")
 NEAR = 10
 """Up to this rank a cell is marked: a reader sees so many passages."""
 
 NAMES, COLUMN = 74, 66  # pixels: the names before the grid, and one of its columns
-HEIGHT, EDGE, END = 120, 10, 90  # pixels: of the curves, above and below them, and for the name at their end
+HEIGHT, EDGE, END, LETTERS = 120, 10, 220, 13  # pixels: the curves, above and below them, names at their end
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4")
 TOLD = "The rank of the right passage by each state alone; a click chooses one. The best is"
 NOTHING = "No answer is known to this question, so there is no grid: take an example, text and image as they are."
@@ -26,7 +27,7 @@ class QuestionGrid:
 
     def __init__(self, choose: Callable[[str], None]) -> None:
         self._choose = choose
-        self.shown = widgets.ToggleButton(False, description="every layer × pooling", icon="th")
+        self.shown = widgets.ToggleButton(False, description="every layer × pooling", icon="th", layout=AUTO)
         self.told, self.cells, self.curves = widgets.HTML(), widgets.VBox(), widgets.HTML()
         self.rows = [self.shown, self.told, self.cells, self.curves]
 
@@ -68,20 +69,32 @@ def curves(ranks: pd.DataFrame) -> str:
     """The ranks over the layers as an SVG: a line per pooling, named at its end; rank 1 above, by logarithm."""
     lowest = log10(max(2, int(ranks.to_numpy().max())))
     lines = [_curve(ranks.loc[pool], lowest, DASHES[i % len(DASHES)]) for i, pool in enumerate(ranks.index)]
-    axis = [
-        f'<text x="{NAMES - 14}" y="{_height(rank, lowest) + 4:.0f}" text-anchor="end">{rank:,}</text>'
-        for rank in (10**k for k in range(int(lowest) + 1))
-    ]
-    size = f'width="{NAMES + COLUMN * len(ranks.columns) + END}" height="{HEIGHT + 2 * EDGE}"'
-    return f'<svg class="hs-curves" role="img" aria-label="rank over layers" {size}>{"".join([*axis, *lines])}</svg>'
+    marks = {f"{rank:,}": _height(rank, lowest) for rank in (10**k for k in range(int(lowest) + 1))}
+    axis = [_text(NAMES - 14, height, name, "end") for name, height in marks.items()]
+    end = NAMES + COLUMN * (len(ranks.columns) - 0.5) + 8
+    names = [_text(end, height, name, "start") for name, height in _names(ranks[ranks.columns[-1]], lowest).items()]
+    size = f'width="{end + END:.0f}" height="{HEIGHT + 2 * EDGE}"'
+    drawn = "".join([*axis, *lines, *names])
+    return f'<svg class="hs-curves" role="img" aria-label="rank over layers" {size}>{drawn}</svg>'
+
+
+def _names(last: pd.Series, lowest: float) -> dict[str, float]:
+    """The poolings by the height at which their lines end; those that end side by side in one name."""
+    found: dict[int, list[str]] = {}
+    heights = {str(pool): _height(rank, lowest) for pool, rank in last.sort_values(kind="stable").items()}
+    for pool, height in heights.items():
+        found.setdefault(next((top for top in found if height - top < LETTERS), int(height)), []).append(pool)
+    return {", ".join(pools): top for top, pools in found.items()}
 
 
 def _curve(ranks: pd.Series, lowest: float, dashes: str) -> str:
-    points = [(NAMES + COLUMN * (place + 0.5), _height(rank, lowest)) for place, rank in enumerate(ranks)]
+    points = ((NAMES + COLUMN * (place + 0.5), _height(rank, lowest)) for place, rank in enumerate(ranks))
     line = " ".join(f"{x:.0f},{y:.1f}" for x, y in points)
-    x, y = points[-1]
-    name = f'<text x="{x + 8:.0f}" y="{y + 4:.0f}">{escape(str(ranks.name))}</text>'
-    return f'<polyline points="{line}" stroke-dasharray="{dashes}"/>{name}'
+    return f'<polyline points="{line}" stroke-dasharray="{dashes}"/>'
+
+
+def _text(x: float, height: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.0f}" y="{height + 4:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _height(rank: int, lowest: float) -> float:
