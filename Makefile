@@ -18,7 +18,7 @@ endif
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
 	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the metrics"
-	@echo "make check   check style and types, run the fast tests: a minute"
+	@echo "make check   check style and types, run the fast tests: minutes"
 	@echo "make test    check style and types, run all tests: half an hour on two slow cores"
 	@echo "make browser run every notebook in JupyterLab, in a real browser"
 	@echo "make kinds   run the pipeline on somebody else's data of every kind, in clones of HEAD"
