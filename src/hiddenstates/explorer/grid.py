@@ -7,7 +7,7 @@ from math import log10
 import ipywidgets as widgets
 import pandas as pd
 
-AUTO = widgets.Layout(width="auto")
+AUTO = widgets.Layout(width="auto", align_self="flex-start")
 CELL = widgets.Layout(width="64px", height="26px", margin="1px", padding="0")
 NEAR = 10
 """Up to this rank a cell is marked: a reader sees so many passages."""
