@@ -9,11 +9,7 @@ from hiddenstates.core import bars
 from hiddenstates.core.paths import NOTEBOOKS, ROOT
 from hiddenstates.core.stage import WRITE_TO
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    monkeypatch.setattr(bars, "DELAY", 0)
+pytestmark = pytest.mark.usefixtures("bars_at_once")
 
 
 def test_it_counts_its_units_and_their_rate_and_leaves_an_empty_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,6 +192,7 @@ def test_a_task_is_read_as_the_encoder_reads(tmp_path: Path) -> None:
     assert not np.allclose(both[:, 0], both[:, 1])  # one text, two images
 
 
+@pytest.mark.usefixtures("bars_at_once")
 def test_one_input_alone_shows_no_bar(tiny: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
     for inputs, shown in ((TEXTS[:1], False), (TEXTS[:2], True)):
         tiny.pool(inputs, inputs, ["mean"])
