@@ -30,7 +30,7 @@ from torch import nn
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.prompts import Side
+from hiddenstates.encoding.inputs.prompts import Side
 from hiddenstates.encoding.published import MODES, read_published
 
 TEXTS = [

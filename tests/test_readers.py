@@ -25,8 +25,8 @@ from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.boxes import TextImageReader
 from hiddenstates.encoding.encoder import Encoder, load_encoder
+from hiddenstates.encoding.inputs.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
 from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
-from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
 from hiddenstates.encoding.sharded import pool_task
 from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForConditionalGeneration
 

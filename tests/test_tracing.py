@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.families import State
-from hiddenstates.encoding.readers import Input, TextImage
+from hiddenstates.encoding.inputs.readers import Input, TextImage
 from hiddenstates.encoding.tracing import listed, overview, trace
 
 BERT = [State("embeddings", "embeddings.LayerNorm", "embeddings.LayerNorm")]

@@ -12,9 +12,9 @@ from transformers import AutoConfig, AutoModel, CLIPImageProcessorPil, PreTraine
 
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
 from hiddenstates.encoding.families import State
+from hiddenstates.encoding.inputs.readers import TextImage
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.pooling import HiddenStates
-from hiddenstates.encoding.readers import TextImage
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = [

@@ -98,7 +98,7 @@ def encode(
     from hiddenstates.core.joined import parse
     from hiddenstates.corpora.texts import read_texts
     from hiddenstates.encoding import embedding
-    from hiddenstates.encoding.prompts import Side
+    from hiddenstates.encoding.inputs.prompts import Side
 
     wanted = parse(strategy) if strategy else None
     asked: Side = "query" if side == "query" else "passage"

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import first_of_content
+from hiddenstates.encoding.inputs.pixels import pixel_values
+from hiddenstates.encoding.inputs.readers import Batch, Input, Reader, Row, TextImage, TextReader
 from hiddenstates.encoding.models import load_config, load_image_processor, load_model
-from hiddenstates.encoding.pixels import pixel_values
-from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextImage, TextReader
 
 AT_ONCE = 64
 """Images whose boxes are made in one batch, where they are stored."""

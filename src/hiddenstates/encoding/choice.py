@@ -16,8 +16,8 @@ from hiddenstates.encoding.whitening import Whitenings
 
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
-    from hiddenstates.encoding.prompts import Side
-    from hiddenstates.encoding.readers import Input
+    from hiddenstates.encoding.inputs.prompts import Side
+    from hiddenstates.encoding.inputs.readers import Input
 
 
 class _About(BaseModel):

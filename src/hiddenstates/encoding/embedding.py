@@ -13,8 +13,8 @@ from hiddenstates.core.files import write_tensors
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.encoding.cutting import cuts
 from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.inputs.prompts import Side
 from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.prompts import Side
 
 VECTOR = "vector"
 FORMATS = (".npy", ".safetensors", ".parquet")

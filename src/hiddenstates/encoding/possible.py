@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hiddenstates.encoding.examining import Seen, text_of
-from hiddenstates.encoding.readers import ImageReader, Reader
+from hiddenstates.encoding.inputs.readers import ImageReader, Reader
 
 OF_IMAGES = ("first", "patches")
 

@@ -18,7 +18,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.baseline import Baseline, convention
 from hiddenstates.encoding.head import ACTIVATIONS, LayerNorm, Linear, Normalize, Step
-from hiddenstates.encoding.prompts import Reading
+from hiddenstates.encoding.inputs.prompts import Reading
 
 Config = Mapping[str, Any]
 

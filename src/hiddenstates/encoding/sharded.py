@@ -17,8 +17,8 @@ from hiddenstates.core.stage import Stage
 from hiddenstates.encoding.costs import FLOAT32
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
+from hiddenstates.encoding.inputs.prompts import Side, sides
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.prompts import Side, sides
 from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.inputs.readers import padded
 from hiddenstates.encoding.pooling import HiddenStates, get_pooling
-from hiddenstates.encoding.readers import padded
 
 PLACES = ("nowhere", "the pooling", "the model", "both")
 

@@ -16,8 +16,8 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.fitting import fitted
+from hiddenstates.encoding.inputs.prompts import sides
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.prompts import sides
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings, training_passages
 from hiddenstates.explorer.pictures import DIGITS, Pictures

@@ -19,8 +19,8 @@ from hiddenstates.encoding.baseline import dimensions
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.head import LayerNorm, Linear, Step
+from hiddenstates.encoding.inputs.prompts import Side
 from hiddenstates.encoding.models import load_found, model_folder
-from hiddenstates.encoding.prompts import Side
 from hiddenstates.encoding.published import transformer_folder
 from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.export import combined_states

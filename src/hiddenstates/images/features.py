@@ -18,8 +18,8 @@ from hiddenstates.core.files import first_of_content, read_as, whole_folder
 from hiddenstates.core.images import read_image
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
+from hiddenstates.encoding.inputs.readers import check_kinds
 from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.readers import check_kinds
 from hiddenstates.encoding.sharded import pool_corpus
 
 SHARD = 64

@@ -19,8 +19,8 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.views import make_view
 from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.inputs.readers import ImageReader
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.readers import ImageReader
 
 AT_ONCE = 256  # pictures whose views lie on disk at once
 

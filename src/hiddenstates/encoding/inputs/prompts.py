@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hiddenstates.encoding.readers import Input, TextImage
+from hiddenstates.encoding.inputs.readers import Input, TextImage
 
 Side = Literal["query", "passage", "alike"]
 """Which prompt a text has. alike: texts that are compared with their like, as the sentences of pairs are"""

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pixels import pixel_values
+from hiddenstates.encoding.inputs.pixels import pixel_values
 
 
 @dataclass(frozen=True)
