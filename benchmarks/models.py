@@ -30,7 +30,7 @@ from hiddenstates.core.paths import ROOT, out_folder
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.examining import TOLERANCE, same
 from hiddenstates.encoding.families import parts_of
-from hiddenstates.encoding.models import load_found
+from hiddenstates.encoding.models.files import load_found
 from hiddenstates.encoding.small import save_small
 
 SECONDS = 120

@@ -16,9 +16,9 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding import encoder as module
-from hiddenstates.encoding.baseline import Baseline
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.models import model_folder
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.files import model_folder
 from hiddenstates.encoding.pooling import POOLINGS
 from hiddenstates.encoding.sharded import pool_task
 

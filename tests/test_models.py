@@ -16,7 +16,7 @@ from transformers import AutoModel
 from hiddenstates.core import paths
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.models import (
+from hiddenstates.encoding.models.files import (
     BUNDLES,
     READ,
     Bundle,

@@ -8,8 +8,8 @@ from tiny import STATES, pooled_states
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT, Strategy
-from hiddenstates.encoding.baseline import MEAN
-from hiddenstates.encoding.head import Linear
+from hiddenstates.encoding.models.baseline import MEAN
+from hiddenstates.encoding.models.head import Linear
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.whitening import Whitening, Whitenings
 

@@ -8,8 +8,8 @@ from tiny import pooled_states
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import Baseline
-from hiddenstates.encoding.head import Linear
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.head import Linear
 from hiddenstates.encoding.states import TaskStates
 
 

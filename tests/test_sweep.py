@@ -10,9 +10,9 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import Baseline
 from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.head import Normalize
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.head import Normalize
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.measures import correlate, evaluate

@@ -75,7 +75,7 @@ class Strategy:
     each:       whiten each pooled state before combining, after its layer norm, with this shrinkage between 0 and 1
     whiten:     whiten the combined vector before it is scaled (Su et al. 2021), with this shrinkage
     head:       apply the model's own modules after pooling to the combined vector, a
-                `hiddenstates.encoding.head.Head`, before it is whitened or scaled
+                `hiddenstates.encoding.models.head.Head`, before it is whitened or scaled
     reduced:    keep fewer dimensions of what came out, before it is scaled; None keeps all
 
     Shrinkage is that of `hiddenstates.encoding.whitening.fit`; None does not whiten. What a whitening was fitted to,

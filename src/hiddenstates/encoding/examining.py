@@ -19,7 +19,7 @@ from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.encoding.exits import Exits, find_exits, stopped_at
 from hiddenstates.encoding.families import Part, State, StateMap
 from hiddenstates.encoding.inputs.readers import ImageReader, Reader, Row, TextReader
-from hiddenstates.encoding.models import refuse_missing
+from hiddenstates.encoding.models.files import refuse_missing
 from hiddenstates.encoding.running import hidden_states, run, stacked
 from hiddenstates.encoding.tracing import trace
 

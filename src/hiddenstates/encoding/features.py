@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import Baseline
-from hiddenstates.encoding.head import Head, LayerNorm, Linear, Step
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.head import Head, LayerNorm, Linear, Step
 from hiddenstates.encoding.pooling import Pooler
 
 Ways = Mapping[str, tuple[str, tuple[str, ...]]]

@@ -15,10 +15,10 @@ from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import content, write_tensors
 from hiddenstates.core.joined import AnyStrategy, parse
-from hiddenstates.encoding.boxes import with_stored
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.inputs.prompts import Side
 from hiddenstates.encoding.inputs.readers import Input, TextImage
+from hiddenstates.encoding.models.boxes import with_stored
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.whitening import Whitenings
 

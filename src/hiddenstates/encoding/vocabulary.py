@@ -6,7 +6,7 @@ from typing import Any
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import TokenizerSource
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.models import load_tokenizer, model_folder
+from hiddenstates.encoding.models.files import load_tokenizer, model_folder
 from hiddenstates.tokenizing.published import VOCABULARIES, load_published
 from hiddenstates.tokenizing.training import train_tokenizer
 

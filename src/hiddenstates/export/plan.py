@@ -8,10 +8,10 @@ import numpy as np
 
 from hiddenstates.core.joined import AnyStrategy, terms
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import dimensions
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.head import Head, Linear, Step
-from hiddenstates.encoding.published import MODES
+from hiddenstates.encoding.models.baseline import dimensions
+from hiddenstates.encoding.models.head import Head, Linear, Step
+from hiddenstates.encoding.models.published import MODES
 from hiddenstates.encoding.whitening import Whitening, Whitenings
 
 NATIVE = {ours: theirs for theirs, ours in MODES.items()}

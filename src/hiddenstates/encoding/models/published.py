@@ -16,9 +16,9 @@ from safetensors.numpy import load_file
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import Baseline, convention
-from hiddenstates.encoding.head import ACTIVATIONS, LayerNorm, Linear, Normalize, Step
 from hiddenstates.encoding.inputs.prompts import Reading
+from hiddenstates.encoding.models.baseline import Baseline, convention
+from hiddenstates.encoding.models.head import ACTIVATIONS, LayerNorm, Linear, Normalize, Step
 
 Config = Mapping[str, Any]
 

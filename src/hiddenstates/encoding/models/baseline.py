@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from hiddenstates.core.joined import AnyStrategy, terms
 from hiddenstates.core.strategy import DEFAULT, Strategy
-from hiddenstates.encoding.head import Head, Step
+from hiddenstates.encoding.models.head import Head, Step
 
 NO_HEAD = Head()
 PREFIX = "head."

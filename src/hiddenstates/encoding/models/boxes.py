@@ -16,7 +16,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import first_of_content
 from hiddenstates.encoding.inputs.pixels import pixel_values
 from hiddenstates.encoding.inputs.readers import Batch, Input, Reader, Row, TextImage, TextReader
-from hiddenstates.encoding.models import load_config, load_image_processor, load_model
+from hiddenstates.encoding.models.files import load_config, load_image_processor, load_model
 
 AT_ONCE = 64
 """Images whose boxes are made in one batch, where they are stored."""

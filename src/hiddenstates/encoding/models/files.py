@@ -20,7 +20,7 @@ import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and V
 from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.core.files import sha256
 from hiddenstates.core.paths import resolved
-from hiddenstates.encoding.published import read_published, transformer_folder
+from hiddenstates.encoding.models.published import read_published, transformer_folder
 
 disable_progress_bar()  # weights load in a moment
 
