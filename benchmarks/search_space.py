@@ -24,7 +24,7 @@ import numpy as np
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.files import on_disk
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.encoding.families import State
+from hiddenstates.encoding.forward.families import State
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import training_passages

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_sweep import MEASURES, TRAIN, states, task
 
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.families import State
+from hiddenstates.encoding.forward.families import State
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.deep import near as near_module

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.tracing import listed
+from hiddenstates.encoding.forward.tracing import listed
 from hiddenstates.tokenizing.faults import faults
 
 MOST = 8192

@@ -6,7 +6,7 @@ from typing import Any
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.families import Part
+from hiddenstates.encoding.forward.families import Part
 from hiddenstates.encoding.inputs.readers import ImageReader, Reader, Special, TextReader
 from hiddenstates.encoding.models.boxes import TextImageReader, load_boxes
 from hiddenstates.encoding.models.files import load_image_processor, load_tokenizer

@@ -14,7 +14,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import mapped_tensors, read_as, write_tensors
 from hiddenstates.core.joined import AnyStrategy, Joined, terms
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.families import State, StateMap
+from hiddenstates.encoding.forward.families import State, StateMap
 from hiddenstates.encoding.models.baseline import MEAN, PREFIX, Baseline, BaselineAbout
 from hiddenstates.encoding.models.head import Head
 from hiddenstates.encoding.whitening import Whitenings

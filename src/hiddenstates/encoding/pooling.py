@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.families import StateMap
+from hiddenstates.encoding.forward.families import StateMap
 
 
 @dataclass(frozen=True)

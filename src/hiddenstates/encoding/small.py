@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedTokenizerFast, ViTImageProcessorPil
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.families import TOWERS
+from hiddenstates.encoding.forward.families import TOWERS
 
 WIDTH, HEADS, LAYERS, SIDE, PATCH = 32, 4, 3, 32, 8
 PLACES = 80

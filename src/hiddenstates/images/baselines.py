@@ -11,7 +11,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.images import read_image
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.families import State
+from hiddenstates.encoding.forward.families import State
 from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.encoding.states import TaskStates
 

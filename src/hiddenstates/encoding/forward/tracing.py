@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hiddenstates.encoding.families import State, StateMap
+from hiddenstates.encoding.forward.families import State, StateMap
 
 Run = Callable[[], Float[Tensor, "layer batch position d_model"]]
 NDIM = 3  # [batch, position, d_model]

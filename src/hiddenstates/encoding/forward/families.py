@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.running import accepted
+from hiddenstates.encoding.forward.running import accepted
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hiddenstates.encoding.families import StateMap
-from hiddenstates.encoding.tracing import tensors
+from hiddenstates.encoding.forward.families import StateMap
+from hiddenstates.encoding.forward.tracing import tensors
 
 
 @dataclass(frozen=True)

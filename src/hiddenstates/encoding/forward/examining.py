@@ -16,12 +16,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hiddenstates.core.errors import LabError, shortened
-from hiddenstates.encoding.exits import Exits, find_exits, stopped_at
-from hiddenstates.encoding.families import Part, State, StateMap
+from hiddenstates.encoding.forward.exits import Exits, find_exits, stopped_at
+from hiddenstates.encoding.forward.families import Part, State, StateMap
+from hiddenstates.encoding.forward.running import hidden_states, run, stacked
+from hiddenstates.encoding.forward.tracing import trace
 from hiddenstates.encoding.inputs.readers import ImageReader, Reader, Row, TextReader
 from hiddenstates.encoding.models.files import refuse_missing
-from hiddenstates.encoding.running import hidden_states, run, stacked
-from hiddenstates.encoding.tracing import trace
 
 TOLERANCE = 1e-4
 """Two states are the same where they differ by no more than this share of the layer's largest number: what rounding

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hiddenstates.encoding.examining import Seen, text_of
+from hiddenstates.encoding.forward.examining import Seen, text_of
 from hiddenstates.encoding.inputs.readers import ImageReader, Reader
 
 OF_IMAGES = ("first", "patches")
