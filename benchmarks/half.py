@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hiddenstates.core.data import Task
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.distinct import distinct
 from hiddenstates.retrieval.gram import subset_ranks
 from hiddenstates.retrieval.measures import from_ranks

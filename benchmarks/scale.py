@@ -45,7 +45,7 @@ def vectors(n: int, seed: int) -> np.ndarray:
 def synthesize(n: int, folder: Path) -> None:
     """Shards as `encode_sharded` leaves them."""
     from hiddenstates.core.strategy import DEFAULT
-    from hiddenstates.encoding.pooled import Embeddings
+    from hiddenstates.encoding.embeddings.pooled import Embeddings
     from hiddenstates.encoding.shards import save_embeddings
 
     folder.mkdir()
@@ -103,7 +103,7 @@ def build(kind: str, n: int, folder: Path) -> Numbers:
 def search(kind: str, n: int, folder: Path) -> Numbers:
     """Seconds of a thousand queries in one batch; opening the index, which hashes its files, is told apart."""
     from hiddenstates.core.strategy import DEFAULT
-    from hiddenstates.encoding.pooled import Embeddings
+    from hiddenstates.encoding.embeddings.pooled import Embeddings
     from hiddenstates.retrieval.index import IndexBundle
 
     start = perf_counter()

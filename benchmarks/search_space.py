@@ -24,10 +24,10 @@ import numpy as np
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.files import on_disk
 from hiddenstates.core.relevance import Qrels
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import training_passages
 from hiddenstates.encoding.forward.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import training_passages
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM
 from hiddenstates.retrieval.deep.spaces import Ranked, search
 from hiddenstates.retrieval.distinct import distinct

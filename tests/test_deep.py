@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_sweep import MEASURES, TRAIN, states, task
 
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.forward.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
 from hiddenstates.retrieval.deep import near as near_module
 from hiddenstates.retrieval.deep.best_first import best_first, members, seeds
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM

@@ -16,10 +16,10 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding import encoder as module
+from hiddenstates.encoding.embeddings.pooling import POOLINGS
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.models.baseline import Baseline
 from hiddenstates.encoding.models.files import model_folder
-from hiddenstates.encoding.pooling import POOLINGS
 from hiddenstates.encoding.sharded import pool_task
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

@@ -12,7 +12,7 @@ import pytest
 from test_index import PASSAGES, QUERIES, RAW, embeddings, no_file_above
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharded import MANIFEST
 from hiddenstates.encoding.shards import save_embeddings
 from hiddenstates.retrieval.index import IndexBundle, added, agreement, build_index, building, large

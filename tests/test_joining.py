@@ -6,7 +6,7 @@ from test_sweep import MEASURES, TRAIN, states, task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import join, parse
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.fitting import fitted_all
+from hiddenstates.encoding.embeddings.fitting import fitted_all
 from hiddenstates.retrieval.joining import WEIGHTS, sweep_joined
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search

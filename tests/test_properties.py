@@ -20,7 +20,7 @@ from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora.checks import checked
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.retrieval.gram import subset_ranks
 
 bounded = settings(derandomize=True, deadline=None, max_examples=60)

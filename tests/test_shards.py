@@ -9,11 +9,11 @@ from tiny import save_image, save_tiny
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.engines import LOCAL
-from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.encoding.shards import Work, load_embeddings, save_embeddings
-from hiddenstates.encoding.whitening import Whitening, Whitenings
 
 TEXTS = ["bern", "paris is red", "the river", "rome", "the flag of italy"]
 

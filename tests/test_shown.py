@@ -8,7 +8,7 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.images.features import ImageFeatures
 from hiddenstates.retrieval.shown import Shown, search_images
 

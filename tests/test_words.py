@@ -13,8 +13,8 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Fused, parse
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.encoding.fitting import fitted_all
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.fitting import fitted_all
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.bm25 import Words, bm25_run, fuse
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search

@@ -14,7 +14,11 @@ from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.paths import resolved
-from hiddenstates.encoding.features import own_features, own_pooler
+from hiddenstates.encoding.embeddings.features import own_features, own_pooler
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.pooling import HiddenStates, Pooler, get_pooling
+from hiddenstates.encoding.embeddings.tokenised import compacted, moved_back
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.forward.examining import Seen, examine, sample_run, text_of
 from hiddenstates.encoding.forward.exits import states_at
 from hiddenstates.encoding.forward.families import Part, StateMap, part_of
@@ -28,10 +32,6 @@ from hiddenstates.encoding.loading import load_reader
 from hiddenstates.encoding.models.baseline import MEAN, Baseline
 from hiddenstates.encoding.models.files import BUNDLES, fingerprint, load_found, model_folder
 from hiddenstates.encoding.models.published import read_published
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.pooling import HiddenStates, Pooler, get_pooling
-from hiddenstates.encoding.tokenised import compacted, moved_back
-from hiddenstates.encoding.whitening import Whitenings
 
 Dtype = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]

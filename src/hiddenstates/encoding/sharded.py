@@ -14,14 +14,14 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import let_go, on_disk
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.stage import Stage
-from hiddenstates.encoding.costs import FLOAT32
+from hiddenstates.encoding.embeddings.costs import FLOAT32
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.inputs.prompts import Side, sides
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
 
 MANIFEST = "manifest.json"
 SHARD_BYTES = 450_000_000

@@ -15,12 +15,12 @@ from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import content, write_tensors
 from hiddenstates.core.joined import AnyStrategy, parse
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.inputs.prompts import Side
 from hiddenstates.encoding.inputs.readers import Input, TextImage
 from hiddenstates.encoding.models.boxes import with_stored
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.whitening import Whitenings
 
 SHARD = 8192
 """Items a shard. All 7 states of MiniLM under 5 poolings take 440 MB for so many, one strategy's vectors 13 MB."""

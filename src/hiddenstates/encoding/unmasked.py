@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from hiddenstates.encoding.embeddings.pooling import HiddenStates, get_pooling
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.inputs.readers import padded
-from hiddenstates.encoding.pooling import HiddenStates, get_pooling
 
 PLACES = ("nowhere", "the pooling", "the model", "both")
 

@@ -7,8 +7,8 @@ from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.images.features import ImageFeatures
 from hiddenstates.retrieval.fusion import onto_passages
 

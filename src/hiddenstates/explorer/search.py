@@ -14,12 +14,12 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, Fused
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings, training_passages
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.inputs.prompts import sides
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings, training_passages
 from hiddenstates.explorer.pictures import DIGITS, Pictures
 from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25 import Words, fuse

@@ -16,13 +16,13 @@ from torch import nn
 
 from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.inputs.prompts import Side
 from hiddenstates.encoding.models.baseline import dimensions
 from hiddenstates.encoding.models.files import load_found, model_folder
 from hiddenstates.encoding.models.head import LayerNorm, Linear, Step
 from hiddenstates.encoding.models.published import transformer_folder
-from hiddenstates.encoding.whitening import Whitenings
 from hiddenstates.export import combined_states
 from hiddenstates.export.card import card
 from hiddenstates.export.combined_states import CombinedStates

@@ -18,9 +18,9 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.views import make_view
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.inputs.readers import ImageReader
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
 
 AT_ONCE = 256  # pictures whose views lie on disk at once
 

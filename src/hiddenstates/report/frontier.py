@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hiddenstates.core.joined import AnyStrategy, parse
-from hiddenstates.encoding.costs import layers_run, vector_bytes
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.costs import layers_run, vector_bytes
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.report.estimates import difference
 from hiddenstates.report.significance import BETTER, EQUIVALENT
 from hiddenstates.report.space import short

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.report.significance import BETTER
 from hiddenstates.report.tables import pooled
 from hiddenstates.retrieval.choosing import choose

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 
 
 def distinct(states: TaskStates, kept: Collection[str]) -> tuple[TaskStates, dict[str, str]]:

@@ -15,9 +15,9 @@ from jaxtyping import Float32, Float64, Int32, Int64
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, join
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.blend import count_blends
 from hiddenstates.retrieval.exact import TIE, count_judged
 from hiddenstates.retrieval.gram import BLOCK_BYTES, CAPACITY, Pairs
@@ -44,7 +44,7 @@ def sweep_joined(
     """Score every two candidates joined, under each weight, on the task's queries.
 
     candidates: strategies, joined ones too; none that is constant
-    whitening:  of all of them (`hiddenstates.encoding.fitting.fitted_all`)
+    whitening:  of all of them (`hiddenstates.encoding.embeddings.fitting.fitted_all`)
     partners:   which two, as places among the candidates; None: every two
     """
     check_order(states, task)

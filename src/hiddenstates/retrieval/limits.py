@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy
-from hiddenstates.encoding.costs import layers_run, vector_bytes
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.costs import layers_run, vector_bytes
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import PooledStates, layer_normed
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates, layer_normed
+from hiddenstates.encoding.embeddings.states import TaskStates
 
 STEPS, RATE = 100, 0.1  # of Adam
 TEMPERATURE = 0.05  # of the softmax over cosines, as sentence encoders are trained with (Reimers & Gurevych 2019)

@@ -10,9 +10,9 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy, AnySystem, Fused, Joined, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.fitting import fitted_all
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.fitting import fitted_all
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.joining import sweep_joined
 from hiddenstates.retrieval.limits import ANY, Limits
 from hiddenstates.retrieval.mixing import learn_weights

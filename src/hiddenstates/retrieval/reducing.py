@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.strategy import REDUCTIONS, Reduction, Strategy
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.whitening import Spectrum, Whitenings, varies
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.whitening import Spectrum, Whitenings, varies
 
 
 def reduced(

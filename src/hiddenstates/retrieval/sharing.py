@@ -7,7 +7,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.joined import Fused, fused
 from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.bm25 import Words
 from hiddenstates.retrieval.sweep import Sweep
 from hiddenstates.retrieval.validation import Proposal, Rows, Validation, cross_validated, equally

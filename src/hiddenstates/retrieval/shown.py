@@ -8,7 +8,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.clip import Clip
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.images.features import ImageFeatures
 from hiddenstates.retrieval.fusion import cut, onto_passages, within
 from hiddenstates.retrieval.index import build_index

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import PooledStates, layer_normed
-from hiddenstates.encoding.whitening import Spectrum, Whitening, varies
+from hiddenstates.encoding.embeddings.pooled import PooledStates, layer_normed
+from hiddenstates.encoding.embeddings.whitening import Spectrum, Whitening, varies
 from hiddenstates.retrieval.deep.best_first import members
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM, Named
 from hiddenstates.retrieval.gram import COMBINES, Passages, Queries

@@ -18,9 +18,9 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import let_go
 from hiddenstates.core.joined import AnyStrategy, AnySystem
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.deep.listed import Named
 from hiddenstates.retrieval.deep.spaces import Guide, Ranked, Similar, search
 from hiddenstates.retrieval.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks

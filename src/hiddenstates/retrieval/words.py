@@ -17,8 +17,8 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, Fused, fused
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.exact import TIE, count_judged
 from hiddenstates.retrieval.gram import Pairs

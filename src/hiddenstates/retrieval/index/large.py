@@ -22,7 +22,7 @@ from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256, whole_folder
 from hiddenstates.core.threads import one_thread
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharded import shard_paths
 from hiddenstates.encoding.shards import about as said_by
 from hiddenstates.encoding.shards import load_embeddings

@@ -8,7 +8,7 @@ import numpy as np
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharded import shard_paths
 from hiddenstates.encoding.shards import about, load_embeddings
 

@@ -6,9 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.pooling import Pooler
 from hiddenstates.encoding.models.baseline import Baseline
 from hiddenstates.encoding.models.head import Head, LayerNorm, Linear, Step
-from hiddenstates.encoding.pooling import Pooler
 
 Ways = Mapping[str, tuple[str, tuple[str, ...]]]
 """Of each part: what pools the last state, and the modules after that by path from the whole model."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 
 
 @dataclass(frozen=True)

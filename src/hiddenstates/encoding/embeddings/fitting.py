@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.whitening import Whitening, Whitenings, fit, fit_leading
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings, fit, fit_leading
 
 
 def fitted_all(strategies: Iterable[AnyStrategy], states: PooledStates) -> Whitenings:

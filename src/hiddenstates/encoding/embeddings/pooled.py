@@ -14,10 +14,10 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import mapped_tensors, read_as, write_tensors
 from hiddenstates.core.joined import AnyStrategy, Joined, terms
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.forward.families import State, StateMap
 from hiddenstates.encoding.models.baseline import MEAN, PREFIX, Baseline, BaselineAbout
 from hiddenstates.encoding.models.head import Head
-from hiddenstates.encoding.whitening import Whitenings
 
 States = Float32[np.ndarray, "layer item d_model"]
 NORM_EPSILON = np.float32(1e-12)  # BERT's

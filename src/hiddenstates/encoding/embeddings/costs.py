@@ -1,8 +1,8 @@
 """What a strategy costs to serve: layers that are run for a text, bytes that its vector takes."""
 
 from hiddenstates.core.joined import AnyStrategy
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.models.baseline import dimensions
-from hiddenstates.encoding.pooled import PooledStates
 
 FLOAT32 = 4
 """Bytes of a number."""

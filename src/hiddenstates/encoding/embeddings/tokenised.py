@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooling import HiddenStates
+from hiddenstates.encoding.embeddings.pooling import HiddenStates
 
 
 def compacted(
