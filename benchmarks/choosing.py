@@ -24,7 +24,7 @@ from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import training_passages
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.sharded import pool_task
+from hiddenstates.encoding.sharding.sharded import pool_task
 from hiddenstates.report.significance import Comparison, compare
 from hiddenstates.report.space import short
 from hiddenstates.retrieval.bm25 import bm25_run

@@ -46,7 +46,7 @@ def synthesize(n: int, folder: Path) -> None:
     """Shards as `encode_sharded` leaves them."""
     from hiddenstates.core.strategy import DEFAULT
     from hiddenstates.encoding.embeddings.pooled import Embeddings
-    from hiddenstates.encoding.shards import save_embeddings
+    from hiddenstates.encoding.sharding.shards import save_embeddings
 
     folder.mkdir()
     names = []
@@ -81,7 +81,7 @@ def encode(kind: str, n: int, folder: Path) -> Numbers:
     from hiddenstates.core.data import KnowledgeBase, open_dataset
     from hiddenstates.core.strategy import DEFAULT
     from hiddenstates.encoding.encoder import load_encoder
-    from hiddenstates.encoding.sharded import encode_sharded
+    from hiddenstates.encoding.sharding.sharded import encode_sharded
 
     torch.set_num_threads(THREADS)
     kb = KnowledgeBase(open_dataset(str(folder / f"{kind}-{n}"), None, None), folder, "countries")

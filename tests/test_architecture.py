@@ -36,7 +36,7 @@ DOORS = {
     "matplotlib": "report.figures",
     "papermill": "run",
     "datasets": "core.data",
-    "ray": "encoding.cluster",
+    "ray": "encoding.sharding.cluster",
 }
 
 MODULES = sorted(HERE.modules.keys() - {PACKAGE})

@@ -14,7 +14,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.models.boxes import GridBoxes, StoredBoxes, load_boxes, store_boxes, with_stored
-from hiddenstates.encoding.sharded import pool_task
+from hiddenstates.encoding.sharding.sharded import pool_task
 
 
 @pytest.fixture(scope="module")

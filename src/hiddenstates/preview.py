@@ -21,7 +21,7 @@ from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.clip import load_clip
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.sharded import pool_task
+from hiddenstates.encoding.sharding.sharded import pool_task
 from hiddenstates.images.features import embed_files, embed_images
 from hiddenstates.images.task import image_task
 from hiddenstates.pretrain.experiment import run_experiment

@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder, Source, load_encoder
-from hiddenstates.encoding.shards import Work
+from hiddenstates.encoding.sharding.shards import Work
 
 PATIENCE = 5
 """Seconds that the head of a cluster has to answer."""

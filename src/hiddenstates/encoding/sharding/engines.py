@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.shards import Work
+from hiddenstates.encoding.sharding.shards import Work
 
 
 @runtime_checkable
@@ -50,7 +50,7 @@ def open_engine(engine: Literal["local", "ray"], ray: Mapping[str, str | None]) 
         return
     if importlib.util.find_spec("ray") is None:
         raise LabError("The engine is ray, which is not installed. Run `pip install 'ray[data]'`, or choose local.")
-    from hiddenstates.encoding.cluster import joined  # Ray is an extra, and its import takes a second
+    from hiddenstates.encoding.sharding.cluster import joined  # Ray is an extra, and its import takes a second
 
     with joined(ray["address"]) as cluster:
         yield cluster

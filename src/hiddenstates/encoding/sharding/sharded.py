@@ -19,9 +19,9 @@ from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.engines import LOCAL, Engine
 from hiddenstates.encoding.inputs.prompts import Side, sides
-from hiddenstates.encoding.shards import SHARD, Work, load_embeddings
+from hiddenstates.encoding.sharding.engines import LOCAL, Engine
+from hiddenstates.encoding.sharding.shards import SHARD, Work, load_embeddings
 
 MANIFEST = "manifest.json"
 SHARD_BYTES = 450_000_000
