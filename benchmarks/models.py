@@ -30,8 +30,8 @@ from hiddenstates.core.paths import ROOT, out_folder
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.forward.examining import TOLERANCE, same
 from hiddenstates.encoding.forward.families import parts_of
+from hiddenstates.encoding.inspection.small import save_small
 from hiddenstates.encoding.models.files import load_found
-from hiddenstates.encoding.small import save_small
 
 SECONDS = 120
 """A type that takes longer is given up."""

@@ -7,7 +7,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.encoding.forward import families
 from hiddenstates.encoding.forward.families import FAMILIES, Family, State, part_of, parts_of
-from hiddenstates.encoding.small import small_model
+from hiddenstates.encoding.inspection.small import small_model
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from hiddenstates.encoding.embeddings.pooling import POOLINGS
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.forward import examining
 from hiddenstates.encoding.inputs.readers import Row, TextReader
-from hiddenstates.encoding.kinds import KINDS, shown_kinds
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.inspection.kinds import KINDS, shown_kinds
+from hiddenstates.encoding.inspection.small import save_small
 
 TEXTS = ["the flag of bern is red", "a", "bern"]
 BY_LENGTH = ("fnet", "convbert")

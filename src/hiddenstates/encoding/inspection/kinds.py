@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.inspection.small import save_small
 
 KINDS = {
     "post-norm": "bert",

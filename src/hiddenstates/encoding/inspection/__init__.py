@@ -1,0 +1,1 @@
+"""What can be seen of an encoder and its states without a search."""
