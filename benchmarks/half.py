@@ -12,8 +12,8 @@ import numpy as np
 from hiddenstates.core.data import Task
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.distinct import distinct
-from hiddenstates.retrieval.gram import subset_ranks
 from hiddenstates.retrieval.measures import from_ranks
+from hiddenstates.retrieval.ranks.gram import subset_ranks
 from hiddenstates.retrieval.space import spaces
 from hiddenstates.retrieval.sweep import judged_pairs
 

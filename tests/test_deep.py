@@ -17,8 +17,8 @@ from hiddenstates.retrieval.deep.listed import CONCAT, SUM
 from hiddenstates.retrieval.deep.near import Near, guiding, packed_gram
 from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
-from hiddenstates.retrieval.gram import Pairs, subset_cosines, subset_ranks
 from hiddenstates.retrieval.procedure import picked
+from hiddenstates.retrieval.ranks.gram import Pairs, subset_cosines, subset_ranks
 from hiddenstates.retrieval.space import spaces
 from hiddenstates.retrieval.sweep import extended, sweep, sweep_again
 

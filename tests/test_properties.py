@@ -21,7 +21,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora.checks import checked
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.pooled import PooledStates
-from hiddenstates.retrieval.gram import subset_ranks
+from hiddenstates.retrieval.ranks.gram import subset_ranks
 
 bounded = settings(derandomize=True, deadline=None, max_examples=60)
 

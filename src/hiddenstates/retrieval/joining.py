@@ -18,10 +18,10 @@ from hiddenstates.core.joined import AnyStrategy, join
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
-from hiddenstates.retrieval.blend import count_blends
-from hiddenstates.retrieval.exact import TIE, count_judged
-from hiddenstates.retrieval.gram import BLOCK_BYTES, CAPACITY, Pairs
-from hiddenstates.retrieval.subsets import ROUNDING
+from hiddenstates.retrieval.ranks.blend import count_blends
+from hiddenstates.retrieval.ranks.exact import TIE, count_judged
+from hiddenstates.retrieval.ranks.gram import BLOCK_BYTES, CAPACITY, Pairs
+from hiddenstates.retrieval.ranks.subsets import ROUNDING
 from hiddenstates.retrieval.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

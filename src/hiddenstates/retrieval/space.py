@@ -14,7 +14,7 @@ from hiddenstates.encoding.embeddings.pooled import PooledStates, layer_normed
 from hiddenstates.encoding.embeddings.whitening import Spectrum, Whitening, varies
 from hiddenstates.retrieval.deep.best_first import members
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM, Named
-from hiddenstates.retrieval.gram import COMBINES, Passages, Queries
+from hiddenstates.retrieval.ranks.gram import COMBINES, Passages, Queries
 
 
 @dataclass(frozen=True)

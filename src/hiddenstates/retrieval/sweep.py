@@ -23,8 +23,8 @@ from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.deep.listed import Named
 from hiddenstates.retrieval.deep.spaces import Guide, Ranked, Similar, search
-from hiddenstates.retrieval.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.measures import from_ranks, shares
+from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.space import Space, spaces
 from hiddenstates.retrieval.validation import equally
 

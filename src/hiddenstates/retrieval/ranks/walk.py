@@ -8,7 +8,7 @@ has no branch, so that the compiler makes vector instructions of it.
 import numba
 import numpy as np
 
-from hiddenstates.retrieval.subsets import LANES, tables
+from hiddenstates.retrieval.ranks.subsets import LANES, tables
 
 CHUNK = 32  # queries that share passages and sets while their lengths are in the cache
 TILE = 64  # fours of sets that one query walks before it is the next one's turn

@@ -21,9 +21,9 @@ from itertools import combinations, pairwise
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from hiddenstates.retrieval.exact import TIE, count_judged, resolve
-from hiddenstates.retrieval.subsets import bounds, excess_lengths, judged_scores, subset_sums
-from hiddenstates.retrieval.walk import count_above
+from hiddenstates.retrieval.ranks.exact import TIE, count_judged, resolve
+from hiddenstates.retrieval.ranks.subsets import bounds, excess_lengths, judged_scores, subset_sums
+from hiddenstates.retrieval.ranks.walk import count_above
 
 COMBINES = ("sum", "concat")
 BLOCK_BYTES = 1e9  # of inner products held at a time
