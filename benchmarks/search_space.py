@@ -30,11 +30,11 @@ from hiddenstates.encoding.embeddings.whitening import training_passages
 from hiddenstates.encoding.forward.families import State
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM
 from hiddenstates.retrieval.deep.spaces import Ranked, search
-from hiddenstates.retrieval.distinct import distinct
 from hiddenstates.retrieval.measures import from_ranks
 from hiddenstates.retrieval.ranks.gram import subset_ranks
-from hiddenstates.retrieval.space import Space, spaces
-from hiddenstates.retrieval.sweep import MOST, judged_pairs, sweep
+from hiddenstates.retrieval.strategies.distinct import distinct
+from hiddenstates.retrieval.strategies.space import Space, spaces
+from hiddenstates.retrieval.strategies.sweep import MOST, judged_pairs, sweep
 from hiddenstates.retrieval.validation import equally
 
 MEASURES = ("mrr@10", "ndcg@10", "recall@10")

@@ -19,8 +19,8 @@ from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
 from hiddenstates.retrieval.procedure import picked
 from hiddenstates.retrieval.ranks.gram import Pairs, subset_cosines, subset_ranks
-from hiddenstates.retrieval.space import spaces
-from hiddenstates.retrieval.sweep import extended, sweep, sweep_again
+from hiddenstates.retrieval.strategies.space import spaces
+from hiddenstates.retrieval.strategies.sweep import extended, sweep, sweep_again
 
 LAYERS, QUERIES, PASSAGES, WIDTH = 5, 30, 400, 16
 

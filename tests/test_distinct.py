@@ -4,7 +4,7 @@ from tiny import pooled_states
 
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
-from hiddenstates.retrieval.distinct import distinct
+from hiddenstates.retrieval.strategies.distinct import distinct
 
 
 def twins(states: PooledStates) -> PooledStates:

@@ -12,7 +12,7 @@ from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.forward.families import State
 from hiddenstates.report.keeping import choose_or_keep
-from hiddenstates.retrieval.sweep import sweep
+from hiddenstates.retrieval.strategies.sweep import sweep
 
 N = 40
 DEFAULT = Strategy.parse("-1/mean")

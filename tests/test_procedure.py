@@ -12,7 +12,7 @@ from hiddenstates.retrieval.limits import ANY, Limits
 from hiddenstates.retrieval.measures import evaluate
 from hiddenstates.retrieval.procedure import Search, decided, picked
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import sweep
+from hiddenstates.retrieval.strategies.sweep import sweep
 from hiddenstates.retrieval.validation import cross_validated
 
 DEFAULT = Strategy.parse("2/mean")

@@ -3,7 +3,7 @@ from tiny import pooled_states
 
 from hiddenstates.core.joined import parse
 from hiddenstates.encoding.embeddings.fitting import fitted
-from hiddenstates.retrieval.reducing import reduced
+from hiddenstates.retrieval.strategies.reducing import reduced
 
 PASSAGES = pooled_states(50)
 TRAINING = PASSAGES.ids[:40]

@@ -17,7 +17,7 @@ from hiddenstates.encoding.models.baseline import Baseline
 from hiddenstates.encoding.models.head import Normalize
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import Sweep, sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep, sweep
 
 MEASURES = ["recall@3", "mrr@10", "ndcg@10"]
 N_PASSAGES, N_QUERIES, WIDTH = 90, 30, 8

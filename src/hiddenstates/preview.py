@@ -31,7 +31,7 @@ from hiddenstates.report.tables import write_runs
 from hiddenstates.retrieval.choosing import choose
 from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import sweep
+from hiddenstates.retrieval.strategies.sweep import sweep
 
 ENCODER = "minilm"
 SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1, questions=60))

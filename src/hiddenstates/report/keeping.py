@@ -11,7 +11,7 @@ from hiddenstates.report.tables import pooled
 from hiddenstates.retrieval.choosing import choose
 from hiddenstates.retrieval.measures import mean_score
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep
 
 
 def choose_or_keep(

@@ -8,7 +8,7 @@ import pandas as pd
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import parse
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep
 
 
 def overall(swept: Sweep, measure: str, sets: Sequence[str] | None = None) -> pd.Series:

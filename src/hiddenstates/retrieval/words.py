@@ -22,7 +22,7 @@ from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.ranks.exact import TIE, count_judged
 from hiddenstates.retrieval.ranks.gram import Pairs
-from hiddenstates.retrieval.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
+from hiddenstates.retrieval.strategies.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of the cosine; 1 leaves the words out."""

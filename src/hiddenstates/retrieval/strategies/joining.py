@@ -22,7 +22,7 @@ from hiddenstates.retrieval.ranks.blend import count_blends
 from hiddenstates.retrieval.ranks.exact import TIE, count_judged
 from hiddenstates.retrieval.ranks.gram import BLOCK_BYTES, CAPACITY, Pairs
 from hiddenstates.retrieval.ranks.subsets import ROUNDING
-from hiddenstates.retrieval.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
+from hiddenstates.retrieval.strategies.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Of the first of two strategies; the second has the rest of 1."""

@@ -25,7 +25,7 @@ from hiddenstates.retrieval.deep.listed import Named
 from hiddenstates.retrieval.deep.spaces import Guide, Ranked, Similar, search
 from hiddenstates.retrieval.measures import from_ranks, shares
 from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
-from hiddenstates.retrieval.space import Space, spaces
+from hiddenstates.retrieval.strategies.space import Space, spaces
 from hiddenstates.retrieval.validation import equally
 
 MOST = 20_000
