@@ -28,9 +28,9 @@ from hiddenstates.encoding.sharding.sharded import pool_task
 from hiddenstates.report.significance import Comparison, compare
 from hiddenstates.report.space import short
 from hiddenstates.retrieval.bm25 import bm25_run
+from hiddenstates.retrieval.choosing.procedure import Search, decided
+from hiddenstates.retrieval.choosing.sharing import search_fused, share_words
 from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.procedure import Search, decided
-from hiddenstates.retrieval.sharing import search_fused, share_words
 from hiddenstates.retrieval.strategies.distinct import distinct
 from hiddenstates.retrieval.strategies.sweep import Sweep, extended, sweep
 from hiddenstates.retrieval.validation import Validation, cross_validated, equally, group_of

@@ -3,7 +3,7 @@ import pytest
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.retrieval.choosing import choose, overall
+from hiddenstates.retrieval.choosing.best import choose, overall
 from hiddenstates.retrieval.strategies.sweep import Sweep
 
 SCORES = {

@@ -11,13 +11,13 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.forward.families import State
+from hiddenstates.retrieval.choosing.procedure import picked
 from hiddenstates.retrieval.deep import near as near_module
 from hiddenstates.retrieval.deep.best_first import best_first, members, seeds
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM
 from hiddenstates.retrieval.deep.near import Near, guiding, packed_gram
 from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
-from hiddenstates.retrieval.procedure import picked
 from hiddenstates.retrieval.ranks.gram import Pairs, subset_cosines, subset_ranks
 from hiddenstates.retrieval.strategies.space import spaces
 from hiddenstates.retrieval.strategies.sweep import extended, sweep, sweep_again

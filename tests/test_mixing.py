@@ -14,7 +14,7 @@ from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
-from hiddenstates.retrieval.choosing import overall
+from hiddenstates.retrieval.choosing.best import overall
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
 from hiddenstates.retrieval.strategies import mixing

@@ -28,7 +28,7 @@ from hiddenstates.pretrain.experiment import run_experiment
 from hiddenstates.pretrain.knowledge import read_knowledge
 from hiddenstates.pretrain.progress import Progress
 from hiddenstates.report.tables import write_runs
-from hiddenstates.retrieval.choosing import choose
+from hiddenstates.retrieval.choosing.best import choose
 from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.search import search
 from hiddenstates.retrieval.strategies.sweep import sweep

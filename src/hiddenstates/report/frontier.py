@@ -10,7 +10,7 @@ from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.report.estimates import difference
 from hiddenstates.report.significance import BETTER, EQUIVALENT
 from hiddenstates.report.space import short
-from hiddenstates.retrieval.limits import Limits
+from hiddenstates.retrieval.choosing.limits import Limits
 
 BEST = 5
 """Strategies, whatever they cost, that are tried with fewer dimensions."""

@@ -29,7 +29,7 @@ def overall(swept: Sweep, measure: str, sets: Sequence[str] | None = None) -> pd
 def choose(swept: Sweep, measure: str, sets: Sequence[str] | None, fingerprint: str) -> Choice:
     """The strategy with the best overall score; of equals, the one with the fewest layers.
 
-    For sweeps that whiten nothing: `retrieval.procedure` chooses among those that do.
+    For sweeps that whiten nothing: `retrieval.choosing.procedure` chooses among those that do.
     """
     scores = overall(swept, measure, sets)
     best = parse(str(scores.index[int(np.argmax(scores.to_numpy()))]))

@@ -9,9 +9,9 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.bm25 import Words
+from hiddenstates.retrieval.choosing.words import PRIOR, WEIGHTS, choose_weight, search_words, sweep_words
 from hiddenstates.retrieval.strategies.sweep import Sweep
 from hiddenstates.retrieval.validation import Proposal, Rows, Validation, cross_validated, equally
-from hiddenstates.retrieval.words import PRIOR, WEIGHTS, choose_weight, search_words, sweep_words
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.fitting import fitted_all
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
-from hiddenstates.retrieval.limits import ANY, Limits
+from hiddenstates.retrieval.choosing.limits import ANY, Limits
 from hiddenstates.retrieval.strategies.joining import sweep_joined
 from hiddenstates.retrieval.strategies.mixing import learn_weights
 from hiddenstates.retrieval.strategies.sweep import Sweep, extended
