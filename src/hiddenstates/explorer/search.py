@@ -23,7 +23,7 @@ from hiddenstates.encoding.inputs.prompts import sides
 from hiddenstates.explorer.pictures import DIGITS, Pictures
 from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25 import Words, fuse
-from hiddenstates.retrieval.fusion import weighted
+from hiddenstates.retrieval.fusion.runs import weighted
 
 ASKED = "asked"  # the id of the one query of every run
 NORM = "none"  # cosines both

@@ -11,11 +11,11 @@ import pandas as pd
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.encoding.clip import Clip
-from hiddenstates.retrieval.fusion import cut, onto_passages, reciprocal_rank
+from hiddenstates.retrieval.fusion.runs import cut, onto_passages, reciprocal_rank
+from hiddenstates.retrieval.fusion.shown import Shown, search_names
+from hiddenstates.retrieval.fusion.soft_filter import choose_soft_filter
+from hiddenstates.retrieval.fusion.weighing import choose_count, choose_weights
 from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.shown import Shown, search_names
-from hiddenstates.retrieval.soft_filter import choose_soft_filter
-from hiddenstates.retrieval.weighing import choose_count, choose_weights
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64, Int32, Int64
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.fusion import NORMS, Aligned, align, mixed, normalised, weighted
+from hiddenstates.retrieval.fusion.runs import NORMS, Aligned, align, mixed, normalised, weighted
 from hiddenstates.retrieval.measures import from_ranks, mean_score
 
 STEPS = 20

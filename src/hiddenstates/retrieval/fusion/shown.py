@@ -10,7 +10,7 @@ from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.clip import Clip
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.images.features import ImageFeatures
-from hiddenstates.retrieval.fusion import cut, onto_passages, within
+from hiddenstates.retrieval.fusion.runs import cut, onto_passages, within
 from hiddenstates.retrieval.index import build_index
 
 

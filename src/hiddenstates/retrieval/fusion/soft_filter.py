@@ -9,8 +9,8 @@ from jaxtyping import Float64, Int64
 from scipy.special import log_softmax
 
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.fusion import Aligned, align, normalised
-from hiddenstates.retrieval.weighing import Judged
+from hiddenstates.retrieval.fusion.runs import Aligned, align, normalised
+from hiddenstates.retrieval.fusion.weighing import Judged
 
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """In standard deviations of a question's scores."""
