@@ -1,4 +1,4 @@
-"""The published embedding stays unless dev tells of a better one, where `retrieval.choosing.procedure` would be too much."""
+"""The published embedding stays unless dev tells of a better one, where `choosing.procedure` would be too much."""
 
 from dataclasses import replace
 

@@ -46,7 +46,7 @@ class Whitening:
 
 @dataclass(frozen=True, eq=False)
 class Whitenings:
-    """All that the whitening steps of a strategy were fitted to. Made by `hiddenstates.encoding.embeddings.fitting.fitted`.
+    """All that the whitening steps of a strategy were fitted to. `embeddings.fitting.fitted` makes them.
 
     parts: by what was whitened, as a strategy: a state alone (`5/max+ln+each.5`), or the combined ones
            (`concat(0,6)/mean+white.9`), or the leading dimensions of these (`concat(0,6)/mean+pca128`)

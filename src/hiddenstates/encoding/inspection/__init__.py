@@ -1,1 +1,1 @@
-"""What can be seen of an encoder and its states without a search."""
+"""What can be seen of an encoder, its states and its tokenizer without a search."""

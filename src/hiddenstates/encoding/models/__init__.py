@@ -1,1 +1,1 @@
-"""Where a model comes from, what its folder publishes, and the parts of it that are taken as they are."""
+"""From a model's name to its files, what they publish as its embedding, and the boxes that a vision model gives."""
