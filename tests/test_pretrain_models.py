@@ -9,8 +9,8 @@ import torch
 from test_pretrain_data import task_of
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from hiddenstates.core import draws
 from hiddenstates.core.params import MadeUp, Pretrain, SmallCLIP, SmallVL, ViewCounts
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.flags import read_flag
 from hiddenstates.corpora.countries.views import make_view
 from hiddenstates.encoding.models.boxes import load_boxes

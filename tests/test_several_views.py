@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from tiny import save_image, save_tiny
 
+from hiddenstates.core import draws
 from hiddenstates.core.images import read_image
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.corpora.countries import draws
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.images import several
