@@ -10,9 +10,9 @@ from hiddenstates.core.joined import Fused
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.retrieval.bm25 import Words
-from hiddenstates.retrieval.sharing import Sharing, search_fused, share_words
-from hiddenstates.retrieval.sweep import Sweep, sweep
-from hiddenstates.retrieval.words import WEIGHTS, search_words
+from hiddenstates.retrieval.choosing.sharing import Sharing, search_fused, share_words
+from hiddenstates.retrieval.choosing.words import WEIGHTS, search_words
+from hiddenstates.retrieval.strategies.sweep import Sweep, sweep
 
 
 def worded(found: bool) -> Task:

@@ -8,9 +8,9 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.images.features import ImageFeatures
-from hiddenstates.retrieval.shown import Shown, search_images
+from hiddenstates.retrieval.fusion.shown import Shown, search_images
 
 # Two facts of Monaco, one of Indonesia, whose flag is the same, one of Japan, one whose image is broken, one without.
 PASSAGES = {"mc0": "mc.png", "mc1": "mc.png", "id0": "id.png", "jp0": "jp.png", "br0": "broken.png", "x0": ""}

@@ -4,9 +4,9 @@ import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
+from hiddenstates.retrieval.fusion.shown import Shown
+from hiddenstates.retrieval.fusion.systems import Lists, best_of_each, oracles, read_joint, with_images
 from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.shown import Shown
-from hiddenstates.retrieval.systems import Lists, best_of_each, oracles, read_joint, with_images
 
 PASSAGES = {f"{entity}/{topic}": f"{entity}.png" for entity in ("mc", "jp", "ch") for topic in ("capital", "money")}
 VIEWS = {"d0": "view-mc.png", "d1": "view-jp.png", "t0": "view-ch.png"}
