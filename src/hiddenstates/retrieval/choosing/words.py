@@ -24,8 +24,8 @@ from hiddenstates.retrieval.ranks.exact import TIE, count_judged
 from hiddenstates.retrieval.ranks.gram import Pairs
 from hiddenstates.retrieval.strategies.sweep import Sweep, by_rank, check_order, from_cosines, judged_pairs
 
-WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the cosine; 1 leaves the words out."""
+WEIGHTS = tuple(step / 20 for step in range(6, 21))
+"""Of the cosine, in twentieths, as all that is fused here; 1 leaves the words out."""
 
 PRIOR = 0.8
 """The cosine's weight that gained on every collection tried, unchosen."""
