@@ -13,6 +13,7 @@ from hiddenstates.core import params
 from hiddenstates.core.paths import ROOT
 
 HERE = Repository(ROOT)
+TESTS = ROOT / "tests"
 
 # From the ground up: a package imports from those before its own only, and from itself without a circle.
 LAYERS = (
@@ -105,8 +106,13 @@ def test_what_starts_kernels_clones_or_browsers_is_slow() -> None:
     starts = re.compile(
         r"NotebookClient\(|start_stage\(|clone_with\(|Cluster\(|needs_browser$|\"benchmarks/", re.MULTILINE
     )
-    found = {path.stem for path in Path(__file__).parent.glob("test_*.py") if starts.search(path.read_text("utf-8"))}
+    found = {path.stem for path in TESTS.rglob("test_*.py") if starts.search(path.read_text("utf-8"))}
     assert found - {"test_architecture"} <= {f"test_{name}" for name in SLOW}
+
+
+def test_no_test_file_is_imported_by_another() -> None:
+    found = {path.name: imports(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
+    assert {name for name, imported in found.items() if any(other.startswith("test_") for other in imported)} == set()
 
 
 def test_what_a_stage_runs_stands_in_its_deps() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import save_file
-from sound import KINDS, Spoil, a_folder, cut, described, gone, keys, link, rows, tensors, text
+from sound import KINDS, Harm, Spoil, a_folder, cut, described, gone, keys, link, rows, tensors, text
 
 from hiddenstates.core.errors import LabError
 
@@ -61,13 +61,6 @@ def huge(folder: Path) -> None:
 def saved(value: object) -> Spoil:
     """What torch.save writes of a value."""
     return lambda folder: torch.save(value, folder / "VLT5.pth")
-
-
-class Harm:
-    """Code in a pickle."""
-
-    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
-        return pytest.fail, ("the code in a checkpoint was run",)
 
 
 OBLONG = {"w mean": np.ones(8), "w matrix": np.ones((8, 3))}

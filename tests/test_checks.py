@@ -7,22 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tasks import make_task
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table, tables
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, Task, pinned, table, tables
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import MAX_PIXELS
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora import checks
 from hiddenstates.corpora.checks import check_passages, checked, counts
-
-
-def make_task(images: Path, passage_image: str = "", query_image: str = "") -> Task:
-    """Two passages (one without words); two sets of one dev and one test query each, all after the first passage."""
-    passages = table([{"id": "p0", "text": "a", "image": passage_image}, {"id": "p1", "text": " "}], PASSAGE_COLUMNS)
-    names = [(s, split) for s in ("named", "visual") for split in ("dev", "test")]
-    rows = [{"id": f"{s}-{p}", "set": s, "split": p, "text": "?", "image": query_image} for s, p in names]
-    qrels = Qrels({f"{s}-{p}": {"p0": 1.0, "p1": 0.0} for s, p in names})
-    return Task(KnowledgeBase(passages, images, "made"), table(rows, QUERY_COLUMNS), qrels)
 
 
 def test_a_sound_task_comes_back_as_it_is(tmp_path: Path) -> None:

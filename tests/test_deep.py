@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from test_sweep import MEASURES, TRAIN, states, task
+from random_states import MEASURES, TRAIN, states, task
 
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.pooled import PooledStates

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from exporting import KINDS, chosen, tiny
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 from tiny import save_tiny
@@ -16,28 +17,9 @@ from hiddenstates.cli import main
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import parse
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.export.folder import FARTHEST, export
 
-WORDS = [
-    "the",
-    "capital",
-    "of",
-    "france",
-    "is",
-    "paris",
-    "bern",
-    "a",
-    "red",
-    "flag",
-    "blue",
-    "river",
-    "italy",
-    "rome",
-    "city",
-]
-TEXTS = [" ".join(WORDS[(i + k) % len(WORDS)] for k in range(3 + i % 9)) for i in range(40)]
 ASKED = ["bern", "the river of rome is a red flag of the city", "What is the capital of France?", "flag " * 40]
 
 NATIVE = ["-1/mean", "1/max", "0/first", "1/last", "2/first,mean", "sum(0..2)/mean", "sum(0*0.3,2*0.7)/weightedmean"]
@@ -46,23 +28,11 @@ NATIVE += ["1/mean+pca5", "1/mean+first7", "2/mean+white.5+white4"]
 OWN = ["concat(0,2)/mean", "1/mean+ln", "sum(0,1)/max", "concat(1,2)/max+ln+each.5", "sum(0,2)/mean+white.5"]
 OWN += ["concat(0,2)/mean+first9", "sum(0,2)/mean+pca4", "0.3*1/mean+first5 & 0.7*concat(0,1)/max+white3"]
 OWN += ["0.3*-1/mean & 0.7*concat(0,1)/max+each.5", "concat(0,2)/first,mean+ln"]
-KINDS = {"bert": None, "t5": "encoder", "qwen3": None, "clip": "text"}
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return tiny(tmp_path_factory.mktemp("model"), request.param)
-
-
-def tiny(folder: Path, kind: str, **settings: str) -> Encoder:
-    return load_encoder(str(save_tiny(folder / kind, kind)), part=KINDS[kind], **settings)  # type: ignore[arg-type]
-
-
-def chosen(encoder: Encoder, strategy: str) -> Choice:
-    """As a stage leaves it, its whitening fitted."""
-    wanted = parse(strategy)
-    states = encoder.pool([str(i) for i in range(len(TEXTS))], TEXTS, wanted.pools)
-    return Choice(wanted, encoder.fingerprint, {}, fitted(wanted, states))
 
 
 def farthest(encoder: Encoder, choice: Choice, folder: Path, trust: bool = False) -> float:

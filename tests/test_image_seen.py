@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_image_task import asked
+from tasks import asked
 
 from hiddenstates.images.seen import read_learned, told_apart, write_learned
 from hiddenstates.images.task import has_images, image_task

@@ -1,30 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
+from tasks import asked
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
-from hiddenstates.core.relevance import Qrels
 from hiddenstates.images.task import image_task
-
-
-def asked(tmp_path: Path) -> Task:
-    """Two facts of Monaco, one of Indonesia, whose flag is the same file, one of Japan, and one without an image."""
-    for name, colour in {"mc": "red", "id": "red", "jp": "white"}.items():
-        Image.new("RGB", (4, 3), colour).save(tmp_path / f"{name}.png")
-    passages = [
-        {"id": f"{name}{i}", "entity": name, "image": f"{name}.png"} for name, i in [("mc", 0), ("mc", 1), ("id", 0)]
-    ]
-    passages += [{"id": "jp0", "entity": "jp", "image": "jp.png"}, {"id": "x0", "entity": "x"}]
-    queries = [
-        {"id": "q0", "image": "v0.png", "split": "dev", "set": "visual", "text": "Which capital?"},
-        {"id": "q1", "image": "v0.png", "split": "dev", "set": "visual", "text": "Which money?"},
-        {"id": "q2", "image": "v1.png", "split": "test", "set": "visual"},
-        {"id": "q3", "text": "Where is Japan?", "split": "test", "set": "named"},
-    ]
-    qrels = Qrels({"q0": {"mc0": 1.0}, "q1": {"id0": 1.0}, "q2": {"jp0": 2.0, "x0": 1.0}, "q3": {"jp0": 1.0}})
-    kb = KnowledgeBase(table(passages, PASSAGE_COLUMNS), tmp_path, "test")
-    return Task(kb, table(queries, QUERY_COLUMNS), qrels)
 
 
 def test_each_different_image_is_searched_once(tmp_path: Path) -> None:

@@ -1,52 +1,17 @@
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import no_file_above
+from vectors import PASSAGES, QUERIES, RAW, UNIT, by_hand, embeddings, knowledge
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
+from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index import IndexBundle, Metric, agreement, build_index
-
-UNIT, RAW = Strategy.parse("2/mean"), Strategy.parse("2/mean+raw")
-
-
-def embeddings(n: int, seed: int = 0, strategy: Strategy = UNIT, name: str = "p") -> Embeddings:
-    vectors = np.random.default_rng(seed).standard_normal((n, 16)).astype("float32")
-    if strategy.normalize:
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Embeddings([f"{name}{i}" for i in range(n)], vectors, strategy, "abc")
-
-
-def by_hand(vectors: list[list[float]], strategy: Strategy = RAW) -> Embeddings:
-    return Embeddings(list("abcde")[: len(vectors)], np.array(vectors, dtype="float32"), strategy, "abc")
-
-
-def knowledge(ids: list[str], **changed: str) -> KnowledgeBase:
-    """A passage an id; changed: the text of some."""
-    rows = [{"id": id, "title": id.upper(), "text": changed.get(id, f"About {id}.")} for id in ids]
-    return KnowledgeBase(table(rows, PASSAGE_COLUMNS), Path("images"), "toy@1")
-
-
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """What a test can have of a full disk. size: bytes"""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
-
-
-PASSAGES = embeddings(200)
-QUERIES = embeddings(20, seed=1, name="q")
 
 
 @pytest.mark.parametrize("factory", ["Flat", "HNSW32 efSearch=64", "L2norm,Flat", "IVF{cells},Flat nprobe=14"])

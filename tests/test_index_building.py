@@ -4,7 +4,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
-from test_index import PASSAGES, QUERIES, RAW, embeddings, knowledge
+from vectors import PASSAGES, QUERIES, RAW, embeddings, knowledge
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.embeddings.pooled import Embeddings

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import faiss
 import pytest
-from test_index import PASSAGES, QUERIES, RAW, embeddings, no_file_above
+from full_disk import no_file_above
+from vectors import PASSAGES, QUERIES, RAW, embeddings
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.embeddings.pooled import Embeddings

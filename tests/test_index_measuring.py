@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from test_index import PASSAGES, QUERIES, UNIT, by_hand, embeddings
+from vectors import PASSAGES, QUERIES, UNIT, by_hand, embeddings
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run

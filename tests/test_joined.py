@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from test_strategy import valid
 from tiny import pooled_states
+from valid_strategies import valid
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Joined, join, parse, terms

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from test_sweep import MEASURES, TRAIN, states, task
+from random_states import MEASURES, TRAIN, states, task
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import join, parse

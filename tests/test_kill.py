@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 from killing import kill_all, kill_alone
-from pipeline import Files, Pipeline, Process
+from own_pipeline import Files, Pipeline, Process
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import claimed_folder

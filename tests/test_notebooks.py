@@ -10,7 +10,7 @@ import yaml
 from architecture import Repository
 from killing import KEEPING, Kill, killed_and_run
 from nbformat import NotebookNode
-from pipeline import Pipeline
+from own_pipeline import Pipeline
 
 from hiddenstates.core.params import PER_ENCODER
 from hiddenstates.core.paths import ROOT

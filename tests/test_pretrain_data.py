@@ -2,16 +2,14 @@
 
 import io
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tasks import task_of
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.params import Pretrain, SmallCLIP, ViewCounts
-from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora.countries.views import make_view
 from hiddenstates.pretrain.denoising import bart_infilling, t5_spans
 from hiddenstates.pretrain.knowledge import Knowledge, read_knowledge
@@ -21,13 +19,6 @@ from hiddenstates.tokenizing.training import train_tokenizer
 
 PARAMS = Pretrain(countries=40, cities=30, views=ViewCounts(train=2, dev=1, test=1), clip=SmallCLIP(image_size=16))
 NUMBERS = list(range(300, 340))
-
-
-def task_of(rows: list[tuple[str, str]]) -> Task:
-    """A task that asks about these entities in these splits."""
-    queries = [{"id": str(i), "entity": e, "split": s} for i, (e, s) in enumerate(rows)]
-    kb = KnowledgeBase(table([], PASSAGE_COLUMNS), Path("images"), "test")
-    return Task(kb, table(queries, QUERY_COLUMNS), Qrels({}))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_pretrain_data import task_of
+from tasks import task_of
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hiddenstates.core import draws

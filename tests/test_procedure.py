@@ -2,9 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_sweep import states, task
+from random_states import asked, states
 
-from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Joined, parse
 from hiddenstates.core.strategy import Strategy
@@ -16,12 +15,6 @@ from hiddenstates.retrieval.strategies.sweep import sweep
 from hiddenstates.retrieval.validation import cross_validated
 
 DEFAULT = Strategy.parse("2/mean")
-
-
-def asked() -> Task:
-    """One set of queries, all with something to find."""
-    whole = task()
-    return whole.within(whole.kb.ids, [q for q, row in whole.qrels.rows.items() if max(row.values()) > 0])
 
 
 def procedure(learn: bool = False, join: bool = False, limits: Limits = ANY) -> Search:

@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from brute_force import CHANGES, Change, brute_ranks, corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_array_equal
-from test_gram import CHANGES, Change, brute_ranks, corpus
 from tiny import STATES
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, SPLITS, KnowledgeBase, Task, table

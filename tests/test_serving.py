@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from datasets import Dataset, load_from_disk
+from exporting import TEXTS, WORDS, chosen, tiny
 from sentence_transformers import SentenceTransformer
-from test_export import TEXTS, WORDS, chosen, tiny
 
 from hiddenstates.cli import main
 from hiddenstates.core.data import Task

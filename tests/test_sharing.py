@@ -2,8 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_procedure import asked
-from test_sweep import states
+from random_states import asked, states
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.joined import Fused

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.serverapp import ServerApp
 from papermill.translators import translate_parameters
-from test_bad_inputs import Harm
-from test_checks import make_task
+from sound import Harm
+from tasks import make_task
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
