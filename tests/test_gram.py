@@ -10,8 +10,11 @@ from brute_force import (
     Change,
     brute_ranks,
     combined,
+    constant,
     corpus,
+    crowded,
     duplicated,
+    nearly_constant,
     nothing,
 )
 from hypothesis import given, settings
