@@ -110,6 +110,11 @@ def test_what_starts_kernels_clones_or_browsers_is_slow() -> None:
     assert found - {"test_architecture"} <= {f"test_{name}" for name in SLOW}
 
 
+def test_tests_stand_in_the_folders_of_what_they_test() -> None:
+    code = {path.parent.relative_to(ROOT / "src" / PACKAGE) for path in HERE.modules.values()}
+    assert {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")} <= code | {Path("whole")}
+
+
 def test_no_test_file_is_imported_by_another() -> None:
     found = {path.name: imports(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
     assert {name for name, imported in found.items() if any(other.startswith("test_") for other in imported)} == set()

@@ -19,7 +19,7 @@ from torch import Tensor
 from hiddenstates.core.errors import LabError
 from hiddenstates.multimodal.authors import load_authors
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 FAMILIES = ("vlt5", "vlbart")
 ORDERED = ("vis_attention_mask", "img_order_ids", "obj_order_ids")
 

@@ -139,7 +139,7 @@ def test_nothing_is_left_of_killed_runs(pipeline: Pipeline) -> None:
 @pytest.mark.usefixtures("kills")
 @pytest.mark.parametrize("stage", ["images", "states"])  # neither reads what one before it wrote
 def test_an_undisturbed_run_gives_the_same_bytes(pipeline: Pipeline, stage: str) -> None:
-    """Of pretraining, tests/test_pretrain_models.py says so; the other stages have nothing kept."""
+    """Of pretraining, tests/pretrain/test_pretrain_models.py says so; the other stages have nothing kept."""
     after_a_kill = pipeline.made(stage)
     run_stage(stage)
     assert pipeline.made(stage) == after_a_kill

@@ -1,4 +1,4 @@
-"""What only a GPU can show. Run on one: pytest tests/test_gpu.py"""
+"""What only a GPU can show. Run on one: pytest tests/encoding/test_gpu.py"""
 
 from pathlib import Path
 from typing import Any
