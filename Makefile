@@ -58,7 +58,7 @@ style: .venv/.ready
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 
 browser: .venv/.ready
-	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/test_lab_browser.py
+	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/whole/test_lab_browser.py
 
 kinds: .venv/.ready
 	$(BIN)/python tests/kinds.py $(KINDS)
