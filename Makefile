@@ -66,8 +66,9 @@ kinds: .venv/.ready
 lab: .venv/.ready
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
-# These want folders of the user's, or minutes; the last two are no benchmarks but parts of some.
-BY_HAND := $(addprefix benchmarks/,models.py by_mteb.py choosing.py eye.py gpu.py pipeline.py published.py rounds.py rules.py)
+# These want folders of the user's, or minutes; backends, rounds and rules are parts of others.
+BY_HAND := $(addprefix benchmarks/,backends.py by_mteb.py choosing.py eye.py gpu.py models.py pipeline.py published.py \
+    rounds.py rules.py)
 
 report: .venv/.ready
 	$(BIN)/hiddenstates report
