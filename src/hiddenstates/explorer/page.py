@@ -1,4 +1,4 @@
-"""A ranking as HTML: everything that comes from outside is escaped, images are inside it as data URIs."""
+"""A ranking as HTML, row by row: everything that comes from outside is escaped, images are inside it as data URIs."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -26,16 +26,27 @@ HEADINGS = {
 }
 
 
-def ranking(table: pd.DataFrame, images: Path) -> str:
-    """The table that `Explorer.rank` gives. images: the folder that the image names are relative to"""
-    headings = "".join(f'<th title="{told}">{name}</th>' for name, told in HEADINGS.items())
-    rows = "".join(_row(row, images) for row in table.itertuples())
-    return f'<table class="hs-ranking"><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>'
+def headings() -> str:
+    """Above the rows of a ranking."""
+    cells = "".join(f'<th title="{told}">{name}</th>' for name, told in HEADINGS.items())
+    return f'<table class="hs-ranking"><thead><tr>{cells}</tr></thead></table>'
+
+
+def row(found: Any, images: Path) -> str:
+    """A row of the table that `Explorer.rank` gives, as `itertuples` has it; a table of its own, below which something
+    may open. images: the folder that the image names are relative to
+    """
+    return f'<table class="hs-ranking"><tbody>{_row(found, images)}</tbody></table>'
 
 
 def message(text: str) -> str:
     """A sentence that says what is wrong."""
     return f'<p class="hs-message" role="alert">{escape(text)}</p>'
+
+
+def unfound(text: str) -> str:
+    """A sentence that says why there is nothing to show."""
+    return f'<p class="hs-told">{escape(text)}</p>'
 
 
 def told(table: pd.DataFrame, passages: int, seconds: float, default: str) -> str:

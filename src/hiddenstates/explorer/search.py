@@ -1,13 +1,14 @@
 """`Explorer`: passages ranked for one question under any strategy, with or without an image. No widgets here."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32, Int
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
@@ -21,6 +22,7 @@ from hiddenstates.encoding.prompts import sides
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings, training_passages
 from hiddenstates.explorer.pictures import DIGITS, Pictures
+from hiddenstates.explorer.plane import Plane, plane_of
 from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.fusion import weighted
@@ -46,6 +48,8 @@ class Explorer:
     encoder:  the one that made them
     pictures: the passages' images; None where there are none
     ready:    systems that are worth a look, as strings, by what they are called
+
+    Of each strategy, `embedded` has the passages' vectors, `whitening` what it whitens by, and `plane` a map.
     """
 
     def __init__(
@@ -70,8 +74,9 @@ class Explorer:
         self._answers = _answers(self.task)
         self._passages = self.task.kb.passages.to_pandas().set_index("id")
         self._ids = pd.Index(self.states.ids, dtype=object)  # pandas' own strings are slow to go through
-        self._embedded = lru_cache(KEPT)(self._embed)
-        self._whitening = lru_cache(KEPT)(self._fit)
+        self.embedded = lru_cache(KEPT)(self._embed)
+        self.whitening = lru_cache(KEPT)(self._fit)
+        self.plane = lru_cache(KEPT)(self._plane)
         self._encoded = lru_cache(KEPT)(self._encode)
         self._pictured = lru_cache(KEPT)(self._by_image)
 
@@ -115,25 +120,48 @@ class Explorer:
             index=list(self.states.values),
         )
 
+    def asked(self, question: Question, strategy: AnyStrategy) -> Float32[np.ndarray, "1 width"]:
+        """The question's vector."""
+        return self._encoded(question.text, question.image).embed(strategy, self.whitening(strategy)).vectors
+
+    def vectors(self, strategy: AnyStrategy, passages: Sequence[str]) -> Float32[np.ndarray, "passage width"]:
+        """Those of some passages."""
+        return self.embedded(strategy).vectors[self._ids.get_indexer(pd.Index(passages, dtype=object))]
+
+    def passages(self, rows: Int[np.ndarray, " row"]) -> pd.DataFrame:
+        """The passages of these rows of the states, with their columns; their ids are the index."""
+        return self._passages.loc[self._ids[rows]]
+
+    def text(self, passage: str) -> str:
+        """What is encoded of a passage."""
+        passages = self.task.kb.passages.select([self._passages.index.get_loc(passage)])
+        return replace(self.task.kb, passages=passages).texts()[0]
+
+    def image(self, passage: str) -> Path | None:
+        """The file of a passage's image; None where it has none."""
+        name = self._passages.at[passage, "image"]
+        return self.task.kb.images / name if name else None
+
     def _rank_of(self, question: Question, layer: int, pool: str, right: np.ndarray) -> int:
         strategy = Strategy((layer,), "single", pool)
-        asked = self._encoded(question.text, question.image).embed(strategy).vectors[0]
-        scores = (self.states.embed(strategy).vectors @ asked).round(DIGITS)
+        scores = (self.states.embed(strategy).vectors @ self.asked(question, strategy)[0]).round(DIGITS)
         return int((scores >= scores[right].max()).sum())
 
     def _by_text(self, question: Question, system: System) -> pd.Series:
         """The score of every passage without its image."""
         scores, strategy = np.zeros(len(self._ids)), vector_of(system)
         if strategy is not None:
-            asked = self._encoded(question.text, question.image).embed(strategy, self._whitening(strategy))
-            scores = (self._embedded(strategy).vectors @ asked.vectors[0]).astype(float)  # [passage]
+            scores = (self.embedded(strategy).vectors @ self.asked(question, strategy)[0]).astype(float)  # [passage]
         if isinstance(system, str | Fused):
             weight = system.weight if isinstance(system, Fused) else 0.0
-            scores = fuse(scores, self._words.scores([question.text])[0].astype(float), weight)
+            scores = fuse(scores, self.words.scores([question.text])[0].astype(float), weight)
         return pd.Series(scores.round(DIGITS), self._ids)
 
+    def _plane(self, strategy: AnyStrategy) -> Plane:
+        return plane_of(self.embedded(strategy).vectors)
+
     def _embed(self, strategy: AnyStrategy) -> Embeddings:
-        return self.states.embed(strategy, self._whitening(strategy))
+        return self.states.embed(strategy, self.whitening(strategy))
 
     def _fit(self, strategy: AnyStrategy) -> Whitenings:
         """What the strategy whitens by, as the stage `strategies` fits it."""
@@ -152,7 +180,7 @@ class Explorer:
         return training_passages(self.task)
 
     @cached_property
-    def _words(self) -> Words:
+    def words(self) -> Words:
         return Words.of(self.task.kb)
 
     def _by_image(self, image: Path) -> pd.Series:
