@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tiny import save_image
+from tiny import save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.states import TaskStates
+from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
+from hiddenstates.explorer.search import Explorer
 from hiddenstates.explorer.view import ExplorerView
+from hiddenstates.images.features import embed_images
 
 
 def asked(folder: Path) -> Task:
@@ -34,6 +38,16 @@ def asked(folder: Path) -> Task:
 def pooled(encoder: Encoder, task: Task, poolings: Sequence[str] = ("first", "mean")) -> TaskStates:
     passages = encoder.pool(task.kb.ids, task.kb.texts(), poolings)
     return TaskStates(passages, encoder.pool(task.queries["id"][:], task.queries["text"][:], poolings))
+
+
+def explorer_in(folder: Path) -> Explorer:
+    """Of the small task, by a tiny encoder of texts and one of images, which are saved in the folder."""
+    task = asked(folder)
+    encoder = load_encoder(str(save_tiny(folder / "bert")))
+    vision = load_encoder(str(save_tiny(folder / "clip", "clip_vision_model")), part="vision")
+    features = embed_images(vision, task.kb, ["first"], folder / "features")
+    pictures = pictures_of(task.kb, features, vision, Choice(CLASS_TOKEN, vision.fingerprint, {}))
+    return Explorer(task, pooled(encoder, task), encoder, pictures)
 
 
 def ranked(view: ExplorerView) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from exploring import asked, pooled, ranked
+from exploring import explorer_in, pooled, ranked
 from numpy.testing import assert_array_equal
 from PIL import Image
 from tiny import save_tiny
@@ -23,7 +23,7 @@ from hiddenstates.explorer.encoders import EncoderView
 from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.grid import curves
 from hiddenstates.explorer.page import message, picture, row, told
-from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
+from hiddenstates.explorer.pictures import CLASS_TOKEN
 from hiddenstates.explorer.search import Explorer, Question
 from hiddenstates.explorer.view import ExplorerView
 from hiddenstates.images.features import embed_images
@@ -33,13 +33,7 @@ LAST_MEAN = Strategy.parse("3/mean")
 
 @pytest.fixture(scope="module")
 def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
-    folder = tmp_path_factory.mktemp("explorer")
-    task = asked(folder)
-    encoder = load_encoder(str(save_tiny(folder / "bert")))
-    vision = load_encoder(str(save_tiny(folder / "clip", "clip_vision_model")), part="vision")
-    features = embed_images(vision, task.kb, ["first"], folder / "features")
-    pictures = pictures_of(task.kb, features, vision, Choice(CLASS_TOKEN, vision.fingerprint, {}))
-    return Explorer(task, pooled(encoder, task), encoder, pictures)
+    return explorer_in(tmp_path_factory.mktemp("explorer"))
 
 
 @pytest.mark.parametrize("at_hand", ["all", "nothing", "another model's", "another pooling", "other images"])

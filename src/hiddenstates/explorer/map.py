@@ -12,7 +12,7 @@ from hiddenstates.explorer.plane import Places, Plane
 from hiddenstates.report.figures.style import INK, PALETTE, QUIET
 
 AUTO = widgets.Layout(width="auto", align_self="flex-start")
-WIDTH, HEIGHT, EDGE, LETTERS = 940, 520, 26, 14  # pixels
+WIDTH, HEIGHT, EDGE = 940, 520, 26  # pixels
 COLOURS = PALETTE[:6]  # black is the question's
 REST = "other"
 NEAR = 9  # pixels: marks that are nearer share a label
@@ -72,13 +72,13 @@ def drawing(spots: Spots) -> str:
     scale = _scale(np.concatenate([spots.plane.places, spots.question, spots.found]))
     colours = colours_of(spots.groups)
     dots = "".join(_dots(spots, scale(spots.plane.places), colours))
-    marks = "".join([*_found(scale(spots.found)), _question(*scale(spots.question)[0])])
-    named = ", ".join(f"{i} {title}" for i, title in enumerate(spots.titles, 1))
-    label = escape(f"Map of {len(spots.names):,} passages. Where the ranking’s first are: numbers. {named}")
+    named = [f"{rank} {title}" for rank, title in enumerate(spots.titles, 1)]
+    marks = "".join([*_found(scale(spots.found), named), _question(*scale(spots.question)[0])])
+    label = escape(f"Map of {len(spots.names):,} passages; a cross: the question; rings: {', '.join(named)}")
     return (
         f'<svg class="hs-map" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}">'
         f'<rect width="100%" height="100%" fill="#fff" stroke="{QUIET}"/>{dots}{marks}</svg>'
-        f'{_legend(spots.grouped, colours)}<p class="hs-told">{escape(named)}</p>'
+        f'{_legend(spots.grouped, colours)}<p class="hs-told">✚ question; ◯ {escape(", ".join(named))}</p>'
     )
 
 
@@ -109,11 +109,12 @@ def _dots(spots: Spots, places: Places, colours: dict[str, str]) -> Iterator[str
         yield f'<circle cx="{x}" cy="{y}" r="3" {look}>{title}</circle>'
 
 
-def _found(places: Places) -> Iterator[str]:
+def _found(places: Places, named: Sequence[str]) -> Iterator[str]:
     """A ring around each, and its rank beside it; those that lie on one another have one label."""
     labels: dict[tuple[float, float], list[str]] = {}
-    for rank, (x, y) in enumerate(places.tolist(), 1):
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="none" stroke="{INK}" stroke-width="1.6"/>'
+    for rank, ((x, y), name) in enumerate(zip(places.tolist(), named, strict=True), 1):
+        ring = f'cx="{x:.1f}" cy="{y:.1f}" r="6" fill="transparent" stroke="{INK}" stroke-width="1.6"'
+        yield f"<circle {ring}><title>{escape(name)}</title></circle>"
         near = next((at for at in labels if abs(at[0] - x) < 3 * NEAR and abs(at[1] - y) < NEAR), (x, y))
         labels.setdefault(near, []).append(str(rank))
     for (x, y), ranks in labels.items():
@@ -122,7 +123,7 @@ def _found(places: Places) -> Iterator[str]:
 
 def _question(x: float, y: float) -> str:
     cross = f"M{x - 7:.1f},{y:.1f}h14M{x:.1f},{y - 7:.1f}v14"
-    return f'<path d="{cross}" stroke="#000" stroke-width="3"/>{_text(x + 10, y - 6, "question")}'
+    return f'<path d="{cross}" stroke="#000" stroke-width="3"><title>question</title></path>'
 
 
 def _text(x: float, y: float, text: str) -> str:
