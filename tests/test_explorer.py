@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from tiny import save_tiny
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Fused
 from hiddenstates.core.strategy import Strategy
@@ -116,6 +116,13 @@ def test_what_there_is_to_start_from(explorer: Explorer) -> None:
         "visual: the flag": Question("the flag", folder / "view.png"),
     }
     assert example_images(explorer.task) == {"France, view 4": folder / "view.png"}
+
+
+def test_images_of_one_name_are_told_apart(explorer: Explorer) -> None:
+    rows = [{"id": str(i), "entity": "fr", "view": "4", "image": image} for i, image in enumerate("abba")]
+    folder = explorer.task.kb.images
+    task = replace(explorer.task, queries=table(rows, QUERY_COLUMNS))
+    assert example_images(task) == {"France, view 4": folder / "a", "France, view 4 (b)": folder / "b"}
 
 
 def test_an_empty_question_and_a_broken_image_are_refused(explorer: Explorer, tmp_path: Path) -> None:

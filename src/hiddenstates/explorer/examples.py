@@ -51,7 +51,8 @@ def _spread(rows: list[int], each: int, offset: float) -> Iterator[int]:
 
 
 def example_images(task: Task) -> dict[str, Path]:
-    """The different images that the task's queries show, under what they are of and which view; sorted by that."""
+    """The different images that the task's queries show, under what they are of and which view, and where that
+    is said of another one, too, its file; sorted by that."""
     rows = list(zip(*(task.queries[column][:] for column in ("image", "entity", "view")), strict=True))
     shown = {entity for image, entity, _ in rows if image}
     titles: dict[str, str] = {}
@@ -59,9 +60,10 @@ def example_images(task: Task) -> dict[str, Path]:
         titles |= {
             e: t for e, t in zip(part.passages["entity"][:], part.passages["title"][:], strict=True) if e in shown
         }
-    found = {}
+    found: dict[str, Path] = {}
     for image, entity, view in rows:
         if image:
             name = titles.get(entity, entity) or image
-            found[f"{name}, view {view}" if view else name] = task.kb.images / image
+            name, path = f"{name}, view {view}" if view else name, task.kb.images / image
+            found[name if found.get(name, path) == path else f"{name} ({image})"] = path
     return dict(sorted(found.items()))
