@@ -304,7 +304,7 @@ def test_an_upload_is_chosen_at_once(view: ExplorerView) -> None:
     upload(view, "mine.png", (view.explorer.task.kb.images / "it.png").read_bytes())
     assert view.question.image.label == "uploaded: mine.png"
     assert 'data-passage="it0"' in ranked(view).split("</tr>")[0]
-    assert "<td>1.000</td></tr>" in ranked(view)
+    assert '<td class="hs-image">1.000</td></tr>' in ranked(view)
     upload(view, "mine.png", (view.explorer.task.kb.images / "fr.png").read_bytes())  # the same name, another image
     assert len({path for _, path in view.question.image.options}) == 4
 
@@ -327,7 +327,9 @@ def test_an_upload_that_is_too_large_is_told(view: ExplorerView, monkeypatch: py
 
 def test_without_images_there_is_none_to_choose(explorer: Explorer) -> None:
     bare = Explorer(explorer.task, pooled(explorer.encoder, explorer.task), explorer.encoder)
-    assert len(ExplorerView(bare).question.rows) == 2
+    view = ExplorerView(bare)
+    assert len(view.question.rows) == 2
+    assert ("hs-image" in ranked(view), "hs-image" in view.ranking.heading.value) == (False, False)
     assert bare.rank(Question("rome", explorer.task.kb.images / "it.png"), LAST_MEAN)["by_image"].isna().all()
 
 

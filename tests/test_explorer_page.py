@@ -16,6 +16,7 @@ from hiddenstates.core.joined import Fused
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.explorer import spots
 from hiddenstates.explorer.encoders import EncoderView
 from hiddenstates.explorer.examples import example_questions
 from hiddenstates.explorer.map import colours_of, mapped
@@ -275,14 +276,14 @@ def test_where_nothing_can_be_drawn_it_says_so(vectors: np.ndarray) -> None:
 def test_the_map_marks_the_question_and_the_first_of_the_ranking(explorer: Explorer) -> None:
     question = Question("the capital of italy")
     found = explorer.rank(question, LAST_MEAN)
-    spots = spots_of(explorer, question, LAST_MEAN, found)
+    shown = spots_of(explorer, question, LAST_MEAN, found)
     place = list(found.index).index("it0")
-    assert spots.titles[place] == "Italy ✓"
-    assert spots.titles == [title + " ✓" * (i == place) for i, title in enumerate(found["title"])]
-    where = dict(zip(explorer.passages(spots.plane.rows).index, spots.plane.places.tolist(), strict=True))
-    assert spots.found.tolist() == [pytest.approx(where[passage], abs=1e-5) for passage in found.index]
-    assert (spots.grouped, set(spots.groups)) == ("entity", {"fr", "it", "x"})  # there are no topics
-    html = mapped(spots)
+    assert shown.titles[place] == "Italy ✓"
+    assert shown.titles == [title + " ✓" * (i == place) for i, title in enumerate(found["title"])]
+    where = dict(zip(explorer.passages(shown.plane.rows).index, shown.plane.places.tolist(), strict=True))
+    assert shown.found.tolist() == [pytest.approx(where[passage], abs=1e-5) for passage in found.index]
+    assert (shown.grouped, set(shown.groups)) == ("entity", {"fr", "it", "x"})  # there are no topics
+    html = mapped(shown)
     assert html.count('r="3"') == html.count('r="6"') == 4
     assert "All 4 passages, by the first two principal components under 3/mean" in html
     assert "<b>Bern" not in html
@@ -290,6 +291,11 @@ def test_the_map_marks_the_question_and_the_first_of_the_ranking(explorer: Explo
     assert spots_of(explorer, question, Fused(LAST_MEAN, 0.5), found).strategy == "3/mean"
     with pytest.raises(LabError, match="map: words alone have no vectors"):
         spots_of(explorer, question, "bm25", found)
+
+
+def test_long_names_are_cut_and_missing_ones_are_the_text_s_start() -> None:
+    texts = {"title": ["Rome", "", "a" * 60], "text": ["x", "b" * 30 + " " * 20 + "c", "y"]}
+    assert spots._names(pd.DataFrame(texts)) == ["Rome", "b" * 30 + "…", "a" * 47 + "…"]
 
 
 def test_the_largest_groups_have_the_colours() -> None:
@@ -301,8 +307,8 @@ def test_the_largest_groups_have_the_colours() -> None:
 
 
 def test_a_map_without_groups_titles_or_right_answers(explorer: Explorer) -> None:
-    spots = spots_of(explorer, Question("rome"), LAST_MEAN, explorer.rank(Question("rome"), LAST_MEAN))
-    bare = replace(spots, grouped="", groups=[""] * 4, passages=90)
+    shown = spots_of(explorer, Question("rome"), LAST_MEAN, explorer.rank(Question("rome"), LAST_MEAN))
+    bare = replace(shown, grouped="", groups=[""] * 4, passages=90)
     html = mapped(bare)
     assert "4 of 90 passages, drawn at random" in html
     assert "hs-groups" not in html

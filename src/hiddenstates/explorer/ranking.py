@@ -30,11 +30,11 @@ class Ranking:
         """No passages."""
         self.box.children = ()
 
-    def show(self, table: pd.DataFrame, images: Path) -> None:
-        """The table that `Explorer.rank` gives. What was open stays open where its passage is still there."""
+    def show(self, table: pd.DataFrame, images: Path | None) -> None:
+        """The table that `Explorer.rank` gives; images as in `page.row`. What is open stays so while its passage is shown."""
         while len(self.rows) < len(table):
             self.rows.append(_Row(self._toggle))
-        self.heading.value = page.headings()
+        self.heading.value = page.headings(images is not None)
         for row, found in zip(self.rows, table.itertuples(), strict=False):
             row.show(str(found.Index), page.row(found, images))
         if self.opened not in table.index:

@@ -10,7 +10,7 @@ from hiddenstates.explorer.search import Explorer, Question
 from hiddenstates.explorer.systems import System, vector_of
 
 MARKED = 10
-LETTERS = 60
+LETTERS = 48
 
 
 def spots_of(explorer: Explorer, question: Question, system: System, found: pd.DataFrame) -> Spots:
@@ -36,8 +36,9 @@ def spots_of(explorer: Explorer, question: Question, system: System, found: pd.D
 
 
 def _names(passages: pd.DataFrame) -> list[str]:
-    """Titles; of a passage without one the start of its text."""
-    return [t or x[:LETTERS] for t, x in zip(passages["title"], passages["text"], strict=True)]
+    """Titles, made short; of a passage without one the start of its text."""
+    whole = (t or x for t, x in zip(passages["title"], passages["text"], strict=True))
+    return [name if len(name) <= LETTERS else f"{name[: LETTERS - 1].rstrip()}…" for name in whole]
 
 
 def _groups(passages: pd.DataFrame) -> tuple[str, Sequence[str]]:

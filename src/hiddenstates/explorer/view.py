@@ -83,7 +83,7 @@ class ExplorerView:
         self.found = self.explorer.rank(self.question.question(), system, against, self.shown)
         seconds = time.perf_counter() - start
         self.told.value = page.told(self.found, passages, seconds, str(against))
-        self.ranking.show(self.found, self.explorer.task.kb.images)
+        self.ranking.show(self.found, self.explorer.task.kb.images if self.explorer.pictures else None)
         self.more.layout.display = None if self.shown < min(passages, MOST) else "none"
         self.explain()
         self.draw_map()
