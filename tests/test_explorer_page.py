@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from exploring import explorer_in, pooled, ranked
 from tiny import save_tiny

@@ -1,11 +1,13 @@
 """Why a passage stands where it stands: the words' shares add up to the score, and each is the right one."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from exploring import asked, pooled
+from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose
 from tiny import save_image, save_tiny
 
@@ -20,12 +22,14 @@ from hiddenstates.encoding.pooling import POOLINGS, get_pooling
 from hiddenstates.encoding.readers import TextImage
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.explorer.page import STYLE
 from hiddenstates.explorer.parts import how, token_parts
 from hiddenstates.explorer.search import Explorer, Question
-from hiddenstates.explorer.shading import shaded
+from hiddenstates.explorer.shading import STRONGEST, shaded
 from hiddenstates.explorer.spans import Span, counted, token_spans, words
 from hiddenstates.explorer.systems import read_system
 from hiddenstates.explorer.why import Text, Why, Word, explain
+from hiddenstates.report.figures.style import ACCENT, BLUE, contrast
 
 TEXTS = [
     "the capital of italys", "rome is red", "paris the city of the river", "bern", "the blue flag of france is red",
@@ -261,15 +265,28 @@ def test_each_word_tells_its_number_and_nothing_is_run() -> None:
     bare = Word(6, 6, 0.0, [("<sep>", 0.0)])
     html = shaded(Why(Text("<i>x &", [strong, weak, bare], 6), Text("", [], 0), 0.25, [("<i>x", "&", 0.5)], ["<n>"]))
     assert (
-        '<span class="hs-word" style="background: rgba(10, 81, 145, 0.450)" title="+0.5000">&lt;i&gt;x</span>' in html
+        '<span class="hs-word" style="background: rgba(var(--hs-plus), 0.450)" title="+0.5000">&lt;i&gt;x</span>'
+        in html
     )
     assert (
-        '<span class="hs-word hs-minus" style="background: rgba(167, 43, 18, 0.225)" '
+        '<span class="hs-word hs-minus" style="background: rgba(var(--hs-minus), 0.225)" '
         'title="-0.2500 = y -0.1500, z -0.1000">&amp;</span>'
     ) in html
     assert (
-        '<span class="hs-word hs-bare" style="background: rgba(10, 81, 145, 0.000)" title="+0.0000">&lt;sep&gt;' in html
+        '<span class="hs-word hs-bare" style="background: rgba(var(--hs-plus), 0.000)" title="+0.0000">&lt;sep&gt;'
+        in html
     )
     assert "<i>&lt;i&gt;x</i> × <i>&amp;</i> +0.500" in html
     assert "&lt;n&gt;" in html
     assert "−0.500" in html
+
+
+def test_words_are_read_on_the_strongest_shade_in_a_light_page_and_in_a_dark_one() -> None:
+    found = re.findall(r"--hs-(?:plus|minus): (\d+), (\d+), (\d+);", STYLE)
+    shades = [np.array(shade, dtype=float) / 255 for shade in found]
+    assert [to_hex(shade) for shade in shades[:2]] == [BLUE, ACCENT]
+    for ground, letters, some in (("white", "black", shades[:2]), ("#111111", "white", shades[2:])):
+        for shade in some:
+            drawn = STRONGEST * shade + (1 - STRONGEST) * np.array(to_rgb(ground))
+            assert contrast(tuple(drawn), letters) >= 4.5
+            assert contrast(tuple(drawn), ground) >= 1.5  # it is seen; what is shaded also tells its number

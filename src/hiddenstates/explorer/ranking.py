@@ -31,7 +31,7 @@ class Ranking:
         self.box.children = ()
 
     def show(self, table: pd.DataFrame, images: Path | None) -> None:
-        """The table that `Explorer.rank` gives; images as in `page.row`. What is open stays so while its passage is shown."""
+        """The table that `Explorer.rank` gives; images as in `page.row`. What is open stays open."""
         while len(self.rows) < len(table):
             self.rows.append(_Row(self._toggle))
         self.heading.value = page.headings(images is not None)

@@ -6,8 +6,7 @@ from hiddenstates.explorer.why import Text, Why, Word
 
 STRONGEST = 0.45  # of the shade's opacity: the letters on it are read in a light page and in a dark one
 NAMED = 3
-PLUS, MINUS = "10, 81, 145", "167, 43, 18"
-"""The figures' blue and red, `report.figures.style.BLUE` and `ACCENT`, told apart by every eye (test_palette.py)."""
+PLUS, MINUS = "var(--hs-plus)", "var(--hs-minus)"  # of page.css: others in a dark page
 
 
 def shaded(why: Why) -> str:
