@@ -212,6 +212,14 @@ def test_an_image_beside_the_text_has_its_share(tmp_path: Path) -> None:
         assert ("image" in [why.passage.called(word) for word in why.passage.words]) == (passage == "it0")
 
 
+def test_of_a_decoder_it_says_that_it_reads_one_word_later(explorer: Explorer, tmp_path: Path) -> None:
+    decoder = load_encoder(str(save_tiny(tmp_path, "bart")), part="decoder")
+    shifted = Explorer(explorer.task, pooled(decoder, explorer.task, ["last", "mean"]), decoder)
+    why = explain(shifted, QUESTION, parse("3/mean"), "it0")
+    assert why.score == pytest.approx(shifted.rank(QUESTION, parse("3/mean"))["by_text"]["it0"], abs=3e-6)
+    assert why.notes[-1].startswith("A decoder reads one word later")
+
+
 def test_what_has_no_words_says_so(tmp_path: Path) -> None:
     task = asked(tmp_path)
     encoder = load_encoder(str(save_tiny(tmp_path / "vision", "clip_vision_model")))

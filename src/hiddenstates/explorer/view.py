@@ -46,14 +46,14 @@ class ExplorerView:
         self.strategy = StrategyControls(
             explorer.states.state_map, list(explorer.states.values), explorer.default, explorer.ready
         )
-        self.message, self.told = widgets.HTML(), widgets.HTML()
+        self.message, self.told, self.refused = (widgets.HTML() for _ in range(3))
         self.grid, self.map = QuestionGrid(self._choose), QuestionMap()
         self.shown, self.ranking = SHOWN, Ranking(self._then(self.explain))
         self.more = widgets.Button(description=f"{SHOWN} more", layout=MORE)
         self.state = widgets.Text(description="state", continuous_update=False, layout=WIDE, style=NAMED)
         panels = widgets.HBox([self.grid.shown, self.map.shown])
         rows = [*self.question.rows, *self.strategy.rows, panels, *self.grid.rows, self.map.drawn]
-        rows += [self.message, self.told, self.ranking.box, self.more, self.state]
+        rows += [self.message, self.told, self.ranking.box, self.more, self.state, self.refused]
         self.box = widgets.VBox([widgets.HTML(page.STYLE), *rows]).add_class("hs-explorer")
         self.found: pd.DataFrame | None = None
         self._quiet = False
@@ -72,7 +72,7 @@ class ExplorerView:
         self.question.upload.observe(self._then(self.question.take_upload), "value")
         self.map.shown.observe(self._then(self.draw_map), "value")
         self.more.on_click(self._then(self.show_more))
-        self.state.observe(self._then(self.take_state), "value")
+        self.state.observe(self._then(self.take_state, self.refused), "value")
 
     def rank(self) -> None:
         """Rank by what the controls say now. LabError, and no ranking, where they say nothing that can be ranked by."""
@@ -187,12 +187,13 @@ class ExplorerView:
             self.question.name_example()
             self.state.value = self.present().line()
 
-    def _then(self, action: Callable[[], None]) -> Callable[..., None]:
-        """The action as an answer to a change."""
+    def _then(self, action: Callable[[], None], told: widgets.HTML | None = None) -> Callable[..., None]:
+        """The action as an answer to a change. told: where what it refuses is told; None is above the ranking"""
 
         def answer(change: Any = None) -> None:
             if not self._quiet:
-                tried(action, self.message)
+                self.message.value = self.refused.value = ""
+                tried(action, told or self.message)
                 self._repeat()
 
         return answer

@@ -19,6 +19,7 @@ from hiddenstates.retrieval.bm25.texts import Language, split
 
 NO_WORDS = "This encoder reads images: it has no words that could be shaded."
 CONTEXT = "A token's state has read the text around it: what it adds is not what would be lost without the word."
+SHIFTED = "A decoder reads one word later: the state at a word was made of those before it."
 SPREAD = "bm25: a word that stands several times in the passage shares evenly what it adds."
 WORD = re.compile(r"\w+")
 PAIRS = 3
@@ -87,7 +88,8 @@ def explain(explorer: Explorer, question: Question, system: System, passage: str
     elif strategy is not None:
         images = question.image, explorer.image(passage)
         tables.append(_by_vector(explorer, strategy, texts, images, weight))
-        notes += [*how(strategy, explorer.encoder.baseline.head), CONTEXT]
+        shifted = explorer.encoder.text.start_id is not None
+        notes += [*how(strategy, explorer.encoder.baseline.head), CONTEXT, *([SHIFTED] if shifted else [])]
     if weight < 1:
         tables.append(_by_words(explorer, texts, passage, 1 - weight))
         notes.append(SPREAD)
