@@ -158,6 +158,7 @@ def test_the_line_of_the_page_brings_it_back(page: Page) -> None:
     line = state.input_value()
     page.get_by_label("example").select_option(index=2)
     type_strategy(page, "concat(0,6)/max")
+    expect(state).to_have_value(re.compile("concat"))  # it comes last
     expect(page.locator(".hs-why")).to_have_count(0)
     assert passages(page) != before
     for wrong, said in (("{}", "state: explorer: field required"), (line, "")):
