@@ -84,11 +84,11 @@ def opened(folder: Path) -> None:
     ready = perf_counter()
     took = {
         "change": seconds(lambda: setattr(view.strategy.typed, "value", "3/mean")),
-        "why": seconds(view.ranking.rows[0].button.click),
-        "map": seconds(lambda: setattr(view.map.shown, "value", True)),
+        "why": seconds(view.findings.ranking.rows[0].button.click),
+        "map": seconds(lambda: setattr(view.findings.map.shown, "value", True)),
         "asked": seconds(lambda: setattr(view.question.text, "value", task.queries[1]["text"])),
     }
-    assert "Ranked" in view.told.value and "<svg" in view.map.drawn.value, view.message.value
+    assert "Ranked" in view.findings.told.value and "<svg" in view.findings.map.drawn.value, view.message.value
     print(
         f"open {ready - start:.1f} s (goal 30)  {'  '.join(f'{name} {each:.2f} s' for name, each in took.items())}  "
         f"peak {held('VmHWM'):,.0f} MB (goal 2,000)  own {held('RssAnon'):,.0f} MB"

@@ -52,4 +52,4 @@ def explorer_in(folder: Path) -> Explorer:
 
 def ranked(view: ExplorerView) -> str:
     """The rows of the ranking, as HTML."""
-    return "".join(row.children[0].children[0].value for row in view.ranking.box.children[1:])
+    return "".join(row.children[0].children[0].value for row in view.findings.ranking.box.children[1:])

@@ -170,7 +170,7 @@ def test_it_opens_with_an_answer(view: ExplorerView) -> None:
     assert view.strategy.typed.value == view.strategy.against.value == "3/mean"
     assert [button.value for button in view.strategy.layers] == [False, False, False, True]
     assert ranked(view).count("<tr data-passage=") == 4
-    assert "Ranked 4 passages in " in view.told.value
+    assert "Ranked 4 passages in " in view.findings.told.value
 
 
 def test_another_question_other_layers_and_another_pooling_rank_anew(view: ExplorerView) -> None:
@@ -329,7 +329,7 @@ def test_without_images_there_is_none_to_choose(explorer: Explorer) -> None:
     bare = Explorer(explorer.task, pooled(explorer.encoder, explorer.task), explorer.encoder)
     view = ExplorerView(bare)
     assert len(view.question.rows) == 2
-    assert ("hs-image" in ranked(view), "hs-image" in view.ranking.heading.value) == (False, False)
+    assert ("hs-image" in ranked(view), "hs-image" in view.findings.ranking.heading.value) == (False, False)
     assert bare.rank(Question("rome", explorer.task.kb.images / "it.png"), LAST_MEAN)["by_image"].isna().all()
 
 
@@ -377,20 +377,20 @@ def test_a_question_without_a_known_answer_has_no_grid(explorer: Explorer) -> No
 
 def test_a_click_on_a_cell_chooses_its_state(explorer: Explorer) -> None:
     view = ExplorerView(explorer)
-    assert view.grid.cells.children == ()
-    view.grid.shown.value = True
+    assert view.findings.grid.cells.children == ()
+    view.findings.grid.shown.value = True
     view.question.text.value = "the capital of italy"
-    (_, *rows) = view.grid.cells.children
+    (_, *rows) = view.findings.grid.cells.children
     ranks = explorer.ranks(Question("the capital of italy"))
     assert [[cell.description for cell in row.children[1:]] for row in rows] == ranks.astype(str).values.tolist()
     rows[1].children[1 + 2].click()
     assert view.strategy.typed.value == f"2/{ranks.index[1]}"
-    assert "The right passage is at rank" in view.told.value
-    assert view.grid.curves.value.count("<polyline") == len(ranks)
+    assert "The right passage is at rank" in view.findings.told.value
+    assert view.findings.grid.curves.value.count("<polyline") == len(ranks)
     view.question.text.value = "something else"
-    assert "No answer is known" in view.grid.told.value
-    view.grid.shown.value = False
-    assert (view.grid.told.value, view.grid.cells.children) == ("", ())
+    assert "No answer is known" in view.findings.grid.told.value
+    view.findings.grid.shown.value = False
+    assert (view.findings.grid.told.value, view.findings.grid.cells.children) == ("", ())
 
 
 def test_curves_that_end_side_by_side_share_a_name() -> None:

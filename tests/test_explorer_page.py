@@ -43,11 +43,11 @@ def view(explorer: Explorer) -> ExplorerView:
 
 def opened(view: ExplorerView) -> list[str]:
     """The passages below whose rows stands why they are there."""
-    return [row.passage for row in view.ranking.rows if row.why.value]
+    return [row.passage for row in view.findings.ranking.rows if row.why.value]
 
 
 def test_a_row_opens_follows_what_is_changed_and_closes(view: ExplorerView) -> None:
-    rows = view.ranking.rows
+    rows = view.findings.ranking.rows
     assert opened(view) == []
     rows[1].button.click()
     second = rows[1].passage
@@ -68,14 +68,14 @@ def test_a_row_opens_follows_what_is_changed_and_closes(view: ExplorerView) -> N
 
 def test_what_closes_when_its_passage_is_gone(explorer: Explorer) -> None:
     view = ExplorerView(explorer)
-    view.shown = 1
+    view.findings.shown = 1
     view.rank()
-    view.ranking.rows[0].button.click()
+    view.findings.ranking.rows[0].button.click()
     best = opened(view)
     view.question.text.value = "bern the city of the river"
-    assert view.ranking.rows[0].passage != best[0]
+    assert view.findings.ranking.rows[0].passage != best[0]
     assert opened(view) == []
-    assert view.ranking.opened == ""
+    assert view.findings.ranking.opened == ""
 
 
 def line(**changes: object) -> str:
@@ -92,8 +92,8 @@ def test_the_line_always_says_what_the_page_shows(view: ExplorerView) -> None:
     view.question.weight.value = 0.35
     view.strategy.layers[1].value = True
     view.strategy.against.value = "bm25"
-    view.grid.shown.value = view.map.shown.value = True
-    view.ranking.rows[2].button.click()
+    view.findings.grid.shown.value = view.findings.map.shown.value = True
+    view.findings.ranking.rows[2].button.click()
     assert PageState.parse(view.state.value) == PageState(
         explorer=1,
         encoder="tiny",
@@ -103,7 +103,7 @@ def test_the_line_always_says_what_the_page_shows(view: ExplorerView) -> None:
         strategy="sum(1,3)/mean",
         against="bm25",
         open=["grid", "map"],
-        why=view.ranking.rows[2].passage,
+        why=view.findings.ranking.rows[2].passage,
     )
 
 
@@ -111,8 +111,8 @@ def test_a_line_of_another_page_shows_the_same_here(view: ExplorerView, explorer
     view.question.example.value = "visual: the flag"
     view.question.weight.value = 0.35
     view.strategy.typed.value = "concat(0,2)/first+ln"
-    view.grid.shown.value = view.map.shown.value = True
-    view.ranking.rows[1].button.click()
+    view.findings.grid.shown.value = view.findings.map.shown.value = True
+    view.findings.ranking.rows[1].button.click()
     other = ExplorerView(explorer, "tiny")
     assert ranked(other) != ranked(view)
     other.state.value = f"  {view.state.value}\n"
@@ -120,8 +120,8 @@ def test_a_line_of_another_page_shows_the_same_here(view: ExplorerView, explorer
     assert other.state.value == view.state.value
     assert ranked(other) == ranked(view)
     assert other.question.example.value == "visual: the flag"
-    assert other.grid.curves.value == view.grid.curves.value != ""
-    assert other.map.drawn.value == view.map.drawn.value != ""
+    assert other.findings.grid.curves.value == view.findings.grid.curves.value != ""
+    assert other.findings.map.drawn.value == view.findings.map.drawn.value != ""
     assert opened(other) == opened(view) != []
     assert [button.value for button in other.strategy.layers] == [True, False, True, False]
 
@@ -144,7 +144,7 @@ def test_a_line_of_another_page_shows_the_same_here(view: ExplorerView, explorer
     ],
 )
 def test_a_wrong_line_is_told_and_changes_nothing(wrong: str, said: str, view: ExplorerView) -> None:
-    view.ranking.rows[0].button.click()
+    view.findings.ranking.rows[0].button.click()
     before = view.state.value, ranked(view), opened(view), view.question.text.value
     view.state.value = wrong
     assert said in view.refused.value  # where it was written
@@ -189,13 +189,13 @@ def state_of(box: object) -> object:
 
 
 def test_more_passages_are_shown_a_few_at_a_time(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hiddenstates.explorer.view.SHOWN", 2)
+    monkeypatch.setattr("hiddenstates.explorer.findings.SHOWN", 2)
     view = ExplorerView(explorer)
-    assert len(view.ranking.box.children) == 1 + 2
-    assert view.more.layout.display is None
-    view.more.click()
-    assert len(view.ranking.box.children) == 1 + 4
-    assert view.more.layout.display == "none"  # these are all
+    assert len(view.findings.ranking.box.children) == 1 + 2
+    assert view.findings.more.layout.display is None
+    view.findings.more.click()
+    assert len(view.findings.ranking.box.children) == 1 + 4
+    assert view.findings.more.layout.display == "none"  # these are all
     assert json.loads(view.state.value)["shown"] == 4
 
 
@@ -319,23 +319,24 @@ def test_a_map_without_groups_titles_or_right_answers(explorer: Explorer) -> Non
 
 def test_the_map_is_drawn_while_it_is_open(view: ExplorerView, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[object] = []
-    monkeypatch.setattr("hiddenstates.explorer.view.spots_of", lambda *given: drawn.append(given) or spots_of(*given))
+    spied = "hiddenstates.explorer.findings.spots_of"
+    monkeypatch.setattr(spied, lambda *given: drawn.append(given) or spots_of(*given))
     view.question.text.value = "rome"
     assert drawn == []
-    view.map.shown.value = True
-    assert "<svg" in view.map.drawn.value
+    view.findings.map.shown.value = True
+    assert "<svg" in view.findings.map.drawn.value
     view.strategy.typed.value = "1/mean"
     assert len(drawn) == 2
-    assert "under 1/mean" in view.map.drawn.value
+    assert "under 1/mean" in view.findings.map.drawn.value
     view.strategy.typed.value = "bm25"
-    assert view.map.drawn.value == (
+    assert view.findings.map.drawn.value == (
         '<p class="hs-told">map: words alone have no vectors. Choose a strategy that has layers.</p>'
     )
     view.strategy.typed.value = "0/first"
-    assert "these vectors do not differ" in view.map.drawn.value
+    assert "these vectors do not differ" in view.findings.map.drawn.value
     assert view.message.value == ""
     view.strategy.typed.value = "nothing"
-    assert view.map.drawn.value == ""
+    assert view.findings.map.drawn.value == ""
     view.strategy.typed.value = "1/mean"
-    view.map.shown.value = False
-    assert view.map.drawn.value == ""
+    view.findings.map.shown.value = False
+    assert view.findings.map.drawn.value == ""

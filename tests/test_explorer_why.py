@@ -26,7 +26,7 @@ from hiddenstates.explorer.page import STYLE
 from hiddenstates.explorer.parts import how, token_parts
 from hiddenstates.explorer.search import Explorer, Question
 from hiddenstates.explorer.shading import STRONGEST, shaded
-from hiddenstates.explorer.spans import Span, counted, token_spans, words
+from hiddenstates.explorer.spans import Span, token_spans, words
 from hiddenstates.explorer.systems import read_system
 from hiddenstates.explorer.why import Text, Why, Word, explain
 from hiddenstates.report.figures.style import ACCENT, BLUE, contrast
@@ -207,9 +207,9 @@ def test_an_image_beside_the_text_has_its_share(tmp_path: Path) -> None:
     for passage in ("it0", "x0"):  # with an image and without one
         why = explain(seen, question, parse("3/mean"), passage)
         assert why.score == pytest.approx(seen.rank(question, parse("3/mean"))["by_text"][passage], abs=3e-6)
-        assert why.question.called(why.question.words[-1]) == "image"
+        assert why.question.called(why.question.words[-1]) == "image × 9"  # boxes
         assert why.question.words[-1].adds != 0.0
-        assert ("image" in [why.passage.called(word) for word in why.passage.words]) == (passage == "it0")
+        assert ("image × 9" in [why.passage.called(word) for word in why.passage.words]) == (passage == "it0")
 
 
 def test_of_a_decoder_it_says_that_it_reads_one_word_later(explorer: Explorer, tmp_path: Path) -> None:
@@ -228,7 +228,10 @@ def test_what_has_no_words_says_so(tmp_path: Path) -> None:
     queries = encoder.pool(task.queries["id"][:], images[:2], ["first"])
     seen = Explorer(task, TaskStates(states, queries), encoder)
     why = explain(seen, Question("the flag", images[0]), parse("3/first"), "it0")
-    assert (why.question.words, why.passage.words) == ([], [])
+    assert [why.passage.called(word) for word in why.passage.words] == ["image"]
+    assert why.score == pytest.approx(seen.rank(Question("the flag", images[0]), parse("3/first"))["by_text"]["it0"])
+    beside = explain(seen, Question("the flag", images[0]), read_system("0.5*(3/first) & 0.5*bm25", 4), "fr1")
+    assert beside.score == pytest.approx(1.0)  # the same image, and the best by words
     assert "This encoder reads images: it has no words that could be shaded." in shaded(why)
 
 
@@ -262,10 +265,6 @@ def test_a_tokenizer_that_does_not_say_where_its_tokens_stand_is_looked_after(
     monkeypatch.setattr(type(encoder.tokenizer), "is_fast", False)
     found = token_spans(encoder, "Italys red, rome", "", 0)
     assert [span for span in found if span.label != "[UNK]"] == [span for span in said if span.label != "[UNK]"]
-
-
-def test_equal_labels_are_counted() -> None:
-    assert counted(["[PAD]", "[PAD]", "a", "[PAD]"]) == "[PAD] × 2 a [PAD]"
 
 
 def test_each_word_tells_its_number_and_nothing_is_run() -> None:

@@ -8,12 +8,10 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.explorer.page import message
 
 
-def tried(action: Callable[[], None], told: widgets.HTML) -> bool:
-    """Do it; what it refuses is told in one sentence, never raised. Whether it was done."""
+def tried(action: Callable[[], None], told: widgets.HTML) -> None:
+    """Do it; what it refuses is told in one sentence, never raised."""
     try:
         told.value = ""
         action()
     except LabError as error:
         told.value = message(str(error))
-        return False
-    return True

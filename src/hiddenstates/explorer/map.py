@@ -14,7 +14,7 @@ from hiddenstates.report.figures.style import INK, PALETTE, QUIET
 AUTO = widgets.Layout(width="auto", align_self="flex-start")
 WIDTH, HEIGHT, EDGE = 940, 520, 26  # pixels
 COLOURS = PALETTE[:6]  # black is the question's
-REST = "other"
+REST, NONE = "other", "none"
 NEAR = 9  # pixels: marks that are nearer share a label
 
 
@@ -74,11 +74,12 @@ def drawing(spots: Spots) -> str:
     dots = "".join(_dots(spots, scale(spots.plane.places), colours))
     named = [f"{rank} {title}" for rank, title in enumerate(spots.titles, 1)]
     marks = "".join([*_found(scale(spots.found), named), _question(*scale(spots.question)[0])])
+    rest = not colours.keys() >= set(spots.groups)
     label = escape(f"Map of {len(spots.names):,} passages; a cross: the question; rings: {', '.join(named)}")
     return (
         f'<svg class="hs-map" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}">'
         f'<rect width="100%" height="100%" fill="#fff" stroke="{QUIET}"/>{dots}{marks}</svg>'
-        f'{_legend(spots.grouped, colours)}<p class="hs-told">✚ question; ◯ {escape(", ".join(named))}</p>'
+        f'{_legend(spots.grouped, colours, rest)}<p class="hs-told">✚ question; ◯ {escape(", ".join(named))}</p>'
     )
 
 
@@ -131,9 +132,10 @@ def _text(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
-def _legend(grouped: str, colours: dict[str, str]) -> str:
+def _legend(grouped: str, colours: dict[str, str], rest: bool) -> str:
     if not grouped:
         return ""
-    named = [f'<span><i style="background: {colour}"></i>{escape(name)}</span>' for name, colour in colours.items()]
-    named.append(f'<span><i class="hs-hollow"></i>{REST}</span>')
+    shown = ((escape(name) or NONE, colour) for name, colour in colours.items())
+    named = [f'<span><i style="background: {colour}"></i>{name}</span>' for name, colour in shown]
+    named += [f'<span><i class="hs-hollow"></i>{REST}</span>'] if rest else []
     return f'<p class="hs-told hs-groups">{escape(grouped)}: {" ".join(named)}</p>'

@@ -11,15 +11,12 @@ PLUS, MINUS = "var(--hs-plus)", "var(--hs-minus)"  # of page.css: others in a da
 
 def shaded(why: Why) -> str:
     """The panel that stands below a passage."""
-    if not why.question.words and not why.passage.words:
-        lines = [f"<p>{escape(note)}</p>" for note in why.notes]
-        return f'<div class="hs-why">{"".join(lines)}</div>'
     pairs = "; ".join(f"{_name(one)} × {_name(other)} {added:+.3f}" for one, other, added in why.pairs)
     lines = [
         f"<p>The question’s words add up to the text’s score, <b>{why.score:.3f}</b>; so do the passage’s.</p>",
         _side("question", why.question),
         _side("passage", why.passage),
-        f"<p>Most by pairs: {pairs}.</p>",
+        f"<p>Most by pairs: {pairs}.</p>" if pairs else "",
         f"<p>{' '.join(escape(note) for note in why.notes)}</p>",
     ]
     return f'<div class="hs-why">{"".join(lines)}</div>'

@@ -103,9 +103,3 @@ def _placed(labels: list[str], offsets: list[tuple[int, int]], prompt: str, text
             yield Span(label, start, end)
         else:
             yield Span(PROMPT if 0 < last <= len(prompt) else label, at, at)
-
-
-def counted(labels: Sequence[str]) -> str:
-    """`[PAD] × 12` of twelve; the labels of different ones, one after the other."""
-    runs = ((label, len(list(same))) for label, same in groupby(labels))
-    return " ".join(f"{label} × {n}" if n > 1 else label for label, n in runs)

@@ -1,29 +1,20 @@
 """The explorer as widgets for a notebook: whatever is changed, the ranking follows."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as widgets
-import pandas as pd
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.explorer import page
 from hiddenstates.explorer.answering import tried
 from hiddenstates.explorer.controls import NAMED, WIDE, QuestionControls, StrategyControls
 from hiddenstates.explorer.examples import example_images, example_questions
-from hiddenstates.explorer.grid import QuestionGrid
-from hiddenstates.explorer.map import QuestionMap, mapped
-from hiddenstates.explorer.ranking import Ranking
+from hiddenstates.explorer.findings import Findings
 from hiddenstates.explorer.search import Explorer, Question
-from hiddenstates.explorer.shading import shaded
-from hiddenstates.explorer.spots import spots_of
-from hiddenstates.explorer.state import MOST, SHOWN, VERSION, PageState, Panel
-from hiddenstates.explorer.systems import System, read_system
-from hiddenstates.explorer.why import explain
-
-MORE = widgets.Layout(width="auto", align_self="center")
+from hiddenstates.explorer.state import VERSION, PageState, Panel
+from hiddenstates.explorer.systems import read_system
 
 
 def nowhere(state: PageState) -> None:
@@ -46,22 +37,18 @@ class ExplorerView:
         self.strategy = StrategyControls(
             explorer.states.state_map, list(explorer.states.values), explorer.default, explorer.ready
         )
-        self.message, self.told, self.refused = (widgets.HTML() for _ in range(3))
-        self.grid, self.map = QuestionGrid(self._choose), QuestionMap()
-        self.shown, self.ranking = SHOWN, Ranking(self._then(self.explain))
-        self.more = widgets.Button(description=f"{SHOWN} more", layout=MORE)
+        self.findings = Findings(explorer, self._then(self.explain), self._choose)
         self.state = widgets.Text(description="state", continuous_update=False, layout=WIDE, style=NAMED)
-        panels = widgets.HBox([self.grid.shown, self.map.shown])
-        rows = [*self.question.rows, *self.strategy.rows, panels, *self.grid.rows, self.map.drawn]
-        rows += [self.message, self.told, self.ranking.box, self.more, self.state, self.refused]
+        self.message, self.refused = widgets.HTML(), widgets.HTML()
+        rows = [*self.question.rows, *self.strategy.rows, *self.findings.panels, self.message, *self.findings.rows]
+        rows += [self.state, self.refused]
         self.box = widgets.VBox([widgets.HTML(page.STYLE), *rows]).add_class("hs-explorer")
-        self.found: pd.DataFrame | None = None
         self._quiet = False
         self._observe()
         self._then(self.rank)()
 
     def _observe(self) -> None:
-        for control in (self.grid.shown, self.question.text, self.question.image):
+        for control in (self.findings.grid.shown, self.question.text, self.question.image):
             control.observe(self._then(self.compare_states), "value")
         for control in (*self.question.inputs, self.strategy.typed, self.strategy.against):
             control.observe(self._then(self.rank), "value")
@@ -70,47 +57,27 @@ class ExplorerView:
         self.strategy.ready.observe(self._then(self.strategy.take), "value")
         self.question.example.observe(self._then(self.take_example), "value")
         self.question.upload.observe(self._then(self.question.take_upload), "value")
-        self.map.shown.observe(self._then(self.draw_map), "value")
-        self.more.on_click(self._then(self.show_more))
+        self.findings.map.shown.observe(self._then(self.findings.draw_map), "value")
+        self.findings.more.on_click(self._then(self.show_more))
         self.state.observe(self._then(self.take_state, self.refused), "value")
 
     def rank(self) -> None:
         """Rank by what the controls say now. LabError, and no ranking, where they say nothing that can be ranked by."""
-        self.found, self.told.value, self.map.drawn.value, self.more.layout.display = None, "", "", "none"
-        self.ranking.clear()
-        start, passages = time.perf_counter(), len(self.explorer.states.ids)
+        self.findings.clear()
         system, against = self.strategy.system(), self.strategy.compared()
-        self.found = self.explorer.rank(self.question.question(), system, against, self.shown)
-        seconds = time.perf_counter() - start
-        self.told.value = page.told(self.found, passages, seconds, str(against))
-        self.ranking.show(self.found, self.explorer.task.kb.images if self.explorer.pictures else None)
-        self.more.layout.display = None if self.shown < min(passages, MOST) else "none"
-        self.explain()
-        self.draw_map()
+        self.findings.rank(self.question.question(), system, against)
 
     def compare_states(self) -> None:
         """Open the grid of the question, or close it."""
-        if self.grid.shown.value:
-            self.grid.show(self.explorer.ranks(self.question.question()))
-        else:
-            self.grid.hide()
+        self.findings.compare_states(self.question.question())
 
     def explain(self) -> None:
         """Say why the passage that is open stands where it stands."""
-        passage = self.ranking.opened
-        self.ranking.explain(
-            _or_why_not(lambda: shaded(explain(self.explorer, *self._asked(), passage))) if passage else ""
-        )
-
-    def draw_map(self) -> None:
-        """Open the map of the strategy, or close it."""
-        found = self.found if self.map.shown.value else None
-        html = "" if found is None else _or_why_not(lambda: mapped(spots_of(self.explorer, *self._asked(), found)))
-        self.map.drawn.value = html
+        self.findings.explain()
 
     def show_more(self) -> None:
         """So many passages more."""
-        self.shown = min(self.shown + SHOWN, MOST)
+        self.findings.widen()
         self.rank()
 
     def write(self) -> None:
@@ -134,7 +101,8 @@ class ExplorerView:
     def present(self) -> PageState:
         """What is shown now."""
         question = self.question.question()
-        panels: dict[Panel, bool] = {"grid": self.grid.shown.value, "map": self.map.shown.value}
+        found = self.findings
+        panels: dict[Panel, bool] = {"grid": found.grid.shown.value, "map": found.map.shown.value}
         return PageState(
             explorer=VERSION,
             encoder=self.name,
@@ -143,9 +111,9 @@ class ExplorerView:
             weight=round(question.weight, 2) if question.image else Question("").weight,
             strategy=self.strategy.typed.value,
             against=self.strategy.against.value,
-            shown=self.shown,
+            shown=found.shown,
             open=[name for name, shown in panels.items() if shown],
-            why=self.ranking.opened,
+            why=found.ranking.opened,
         )
 
     def restore(self, state: PageState) -> None:
@@ -160,14 +128,12 @@ class ExplorerView:
         with self._quietly():
             self.question.take(asked)
             self.strategy.typed.value, self.strategy.against.value = state.strategy, state.against
-            self.grid.shown.value, self.map.shown.value = "grid" in state.open, "map" in state.open
-        self.shown, self.ranking.opened = state.shown, state.why
+            self.findings.grid.shown.value = "grid" in state.open
+            self.findings.map.shown.value = "map" in state.open
+        self.findings.shown, self.findings.ranking.opened = state.shown, state.why
         self.rank()
         self.compare_states()
         self._repeat()
-
-    def _asked(self) -> tuple[Question, System]:
-        return self.question.question(), self.strategy.system()
 
     def _choose(self, strategy: str) -> None:
         self.strategy.typed.value = strategy
@@ -197,11 +163,3 @@ class ExplorerView:
                 self._repeat()
 
         return answer
-
-
-def _or_why_not(drawn: Callable[[], str]) -> str:
-    """A panel; in its place a sentence where there is nothing to show."""
-    try:
-        return drawn()
-    except LabError as error:
-        return page.unfound(str(error))

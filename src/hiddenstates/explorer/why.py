@@ -13,7 +13,7 @@ from hiddenstates.core.joined import AnyStrategy, Fused
 from hiddenstates.encoding.prompts import Side, prompted, sides
 from hiddenstates.explorer.parts import how, token_parts
 from hiddenstates.explorer.search import Explorer, Question
-from hiddenstates.explorer.spans import Span, token_spans, words
+from hiddenstates.explorer.spans import IMAGE, Span, token_spans, words
 from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25.texts import Language, split
 
@@ -48,8 +48,9 @@ class Text:
     read: int
 
     def called(self, word: Word) -> str:
-        """The word as it stands in the text; what stands for no letters by its token."""
-        return self.text[word.start : word.end] or word.pieces[0][0]
+        """The word as it stands in the text; what stands for no letters by its token, and how many there are."""
+        often = f" × {len(word.pieces)}" if len(word.pieces) > 1 else ""
+        return self.text[word.start : word.end] or f"{word.pieces[0][0]}{often}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def explain(explorer: Explorer, question: Question, system: System, passage: str
     strategy, tables, notes = vector_of(system), [], []
     weight = system.weight if isinstance(system, Fused) else float(strategy is not None)
     if strategy is not None and not explorer.encoder.reads_text:
+        tables.append(_by_image(explorer, strategy, question, passage, weight))
         notes.append(NO_WORDS)
     elif strategy is not None:
         images = question.image, explorer.image(passage)
@@ -148,6 +150,13 @@ def _read(
     (length,) = encoder.text.lengths([prompt + text])
     read = len(text) if length <= encoder.max_tokens else max(span.end for span in spans)
     return [spans[i] for i in shown], parts[shown], read
+
+
+def _by_image(explorer: Explorer, strategy: AnyStrategy, question: Question, passage: str, weight: float) -> _Table:
+    """Of an encoder of images: all is the images'."""
+    cosine = explorer.vectors(strategy, [passage]) @ explorer.asked(question, strategy)[0]
+    image, read = Span(IMAGE, 0, 0), (len(question.text), len(explorer.text(passage)))
+    return _Table([image], [image], weight * cosine[:, None].astype(float), read)
 
 
 def _by_words(explorer: Explorer, texts: tuple[str, str], passage: str, weight: float) -> _Table:
