@@ -18,7 +18,7 @@ from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.head import Head, LayerNorm, Linear, Normalize
 from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.pooling import POOLINGS, get_pooling
+from hiddenstates.encoding.pooling import POOLINGS, HiddenStates, get_pooling
 from hiddenstates.encoding.readers import TextImage
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings
@@ -51,6 +51,12 @@ def explorer(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Expl
     return Explorer(task, pooled(encoder, task, ["first", "mean", "max"]), encoder)
 
 
+@pytest.fixture(scope="module")
+def read(encoder: Encoder) -> list[HiddenStates]:
+    """The states of each text."""
+    return [encoder.states([text]) for text in TEXTS]
+
+
 FORMS = (
     "3/{}",
     "mean(1,2,3)/{}",
@@ -68,9 +74,10 @@ FORMS = (
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pool", LINEAR)
-def test_the_tokens_parts_add_up_to_the_embedding(pool: str, form: str, encoder: Encoder) -> None:
+def test_the_tokens_parts_add_up_to_the_embedding(
+    pool: str, form: str, encoder: Encoder, read: list[HiddenStates]
+) -> None:
     strategy = parse(form.replace("{}", pool)).resolve(4)
-    read = [encoder.states([text]) for text in TEXTS]
     values = {name: np.concatenate([get_pooling(name)(states) for states in read], 1) for name in strategy.pools}
     states = PooledStates(TEXTS, values, encoder.state_map, "tiny")
     whitening = fitted(strategy, states) if strategy.whitened else Whitenings({})
