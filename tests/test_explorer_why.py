@@ -145,7 +145,18 @@ def test_of_the_first_token_all_is_its_own(explorer: Explorer) -> None:
     first, *others = why.passage.words
     assert first.adds == pytest.approx(why.score)
     assert {word.adds for word in others} == {0.0}
-    assert why.notes[0].startswith("first: one token's state is the embedding")
+    assert why.notes[0] == "first: one token's state is the embedding, so all belongs to it."
+
+
+def test_it_says_what_a_state_has_read(explorer: Explorer, tmp_path: Path) -> None:
+    notes = {written: explain(explorer, QUESTION, parse(written), "it0").notes for written in ("0/mean", "2/mean+ln")}
+    assert notes["0/mean"] == ["State 0 is the embeddings: each has read its own token, and none of the others."]
+    assert notes["2/mean+ln"][0] == "+ln: each token's part is divided by the spread of the whole vector."
+    assert "has read the text around it" in notes["2/mean+ln"][1]
+    causal = load_encoder(str(save_tiny(tmp_path, "clip_text_model")))
+    task = explorer.task
+    after = explain(Explorer(task, pooled(causal, task, ["eos", "mean"]), causal), QUESTION, parse("2/eos"), "it0")
+    assert "has read the text before it" in after.notes[1]
 
 
 SYSTEMS = [

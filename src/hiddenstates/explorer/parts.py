@@ -84,10 +84,11 @@ def _how(part: Strategy, head: Head) -> Iterator[str]:
         if pool == "max":
             yield "max: what a dimension adds belongs to the token whose value is the largest, exactly."
         elif pool in ("first", "last", "eos"):
-            yield f"{pool}: one token's state is the embedding, so all belongs to it; it has read the others."
-    bent = (
-        [s.activation for s in head.steps if isinstance(s, Linear) and s.activation != "Identity"] if part.head else []
-    )
+            yield f"{pool}: one token's state is the embedding, so all belongs to it."
+    if part.layer_norm:
+        yield "+ln: each token's part is divided by the spread of the whole vector."
+    steps = head.steps if part.head else ()
+    bent = [step.activation for step in steps if isinstance(step, Linear) and step.activation != "Identity"]
     if bent:
         yield f"Approximate: {', '.join(bent)} in +head is shared by the Rescale rule (Shrikumar et al. 2017)."
     if part.whitened:

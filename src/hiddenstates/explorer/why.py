@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jaxtyping import Float64
 from scipy.linalg import block_diag
 
 from hiddenstates.core.joined import AnyStrategy, Fused
+from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.prompts import Side, prompted, sides
 from hiddenstates.explorer.parts import how, token_parts
 from hiddenstates.explorer.search import Explorer, Question
@@ -18,7 +20,8 @@ from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25.texts import Language, split
 
 NO_WORDS = "This encoder reads images: it has no words that could be shaded."
-CONTEXT = "A token's state has read the text around it: what it adds is not what would be lost without the word."
+CONTEXT = "A token's state has read the text {} it: what it adds is not what would be lost without the word."
+ALONE = "State 0 is the embeddings: each has read its own token, and none of the others."
 SHIFTED = "A decoder reads one word later: the state at a word was made of those before it."
 SPREAD = "bm25: a word that stands several times in the passage shares evenly what it adds."
 WORD = re.compile(r"\w+")
@@ -90,12 +93,18 @@ def explain(explorer: Explorer, question: Question, system: System, passage: str
     elif strategy is not None:
         images = question.image, explorer.image(passage)
         tables.append(_by_vector(explorer, strategy, texts, images, weight))
-        shifted = explorer.encoder.text.start_id is not None
-        notes += [*how(strategy, explorer.encoder.baseline.head), CONTEXT, *([SHIFTED] if shifted else [])]
+        notes += [*how(strategy, explorer.encoder.baseline.head), *_read_by(explorer.encoder, strategy)]
     if weight < 1:
         tables.append(_by_words(explorer, texts, passage, 1 - weight))
         notes.append(SPREAD)
     return _why(texts, tables, notes)
+
+
+def _read_by(encoder: Encoder, strategy: AnyStrategy) -> Iterator[str]:
+    """What a token's state knows of the others."""
+    yield CONTEXT.format("before" if encoder.causal else "around") if any(strategy.layers) else ALONE
+    if encoder.text.start_id is not None:
+        yield SHIFTED
 
 
 def _why(texts: tuple[str, str], tables: list[_Table], notes: list[str]) -> Why:
