@@ -18,7 +18,8 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.fitting import fitted
 from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.prompts import sides
+from hiddenstates.encoding.pooling import HiddenStates
+from hiddenstates.encoding.prompts import Side, prompted, sides
 from hiddenstates.encoding.states import TaskStates
 from hiddenstates.encoding.whitening import Whitenings, training_passages
 from hiddenstates.explorer.pictures import DIGITS, Pictures
@@ -49,7 +50,8 @@ class Explorer:
     pictures: the passages' images; None where there are none
     ready:    systems that are worth a look, as strings, by what they are called
 
-    Of each strategy, `embedded` has the passages' vectors, `whitening` what it whitens by, and `plane` a map.
+    Of each strategy, `embedded` has the passages' vectors, `whitening` what it whitens by, and `plane` a map. Of a text,
+    its image and its side, `read` has the states of every token.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Explorer:
         self.whitening = lru_cache(KEPT)(self._fit)
         self.plane = lru_cache(KEPT)(self._plane)
         self._encoded = lru_cache(KEPT)(self._encode)
+        self.read = lru_cache(KEPT)(self._read)
         self._pictured = lru_cache(KEPT)(self._by_image)
 
     def rank(self, question: Question, system: System, against: System | None = None, depth: int = 10) -> pd.DataFrame:
@@ -187,6 +190,12 @@ class Explorer:
         """The cosine of every passage that has an image; empty where no passage has one."""
         scores = self.pictures.run(image, ASKED)[ASKED] if self.pictures else {}
         return pd.Series(dict(scores), dtype=float)
+
+    def _read(self, text: str, image: Path | None, side: Side) -> HiddenStates:
+        """As they are pooled: a prompt that is not pooled is out of sight."""
+        prompt = self.encoder.reading.prompt(side)
+        inputs = [given for given in self.encoder.reader.inputs([text], [image]) if given is not None]
+        return self.encoder.states(prompted(inputs, prompt)).without_start(self.encoder._skipped(prompt))
 
     def _encode(self, text: str, image: Path | None) -> PooledStates:
         (given,) = self.encoder.reader.inputs([text], [image])

@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 
 from hiddenstates.core.joined import AnyStrategy, Fused
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.prompts import Side, prompted, sides
+from hiddenstates.encoding.prompts import Side, sides
 from hiddenstates.explorer.parts import how, token_parts
 from hiddenstates.explorer.search import Explorer, Question
 from hiddenstates.explorer.spans import IMAGE, Span, token_spans, words
@@ -149,10 +149,8 @@ def _read(
     explorer: Explorer, strategy: AnyStrategy, text: str, image: Path | None, side: Side
 ) -> tuple[list[Span], Float64[np.ndarray, "token width"], int]:
     """The tokens that are pooled of a text, what each adds to the embedding, and how many letters were read."""
-    encoder = explorer.encoder
+    encoder, states = explorer.encoder, explorer.read(text, image, side)
     prompt = encoder.reading.prompt(side)
-    inputs = [given for given in encoder.reader.inputs([text], [image]) if given is not None]
-    states = encoder.states(prompted(inputs, prompt)).without_start(encoder._skipped(prompt))
     spans = token_spans(encoder, text, prompt, states.mask.shape[1])
     parts = token_parts(states, strategy, explorer.whitening(strategy), encoder.baseline.head)
     shown = states.mask[0].nonzero()[:, 0].tolist()
