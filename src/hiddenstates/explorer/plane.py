@@ -14,7 +14,7 @@ DRAWN = 2000
 """Passages on a map at most."""
 
 NEIGHBOURS = 10
-ASKED = 400  # of the drawn passages, so many whose neighbours are compared
+ASKED = 200  # of the drawn passages, so many whose neighbours are compared
 FEWEST = 3
 
 Vectors = Float32[np.ndarray, "item width"]

@@ -50,8 +50,8 @@ class Explorer:
     pictures: the passages' images; None where there are none
     ready:    systems that are worth a look, as strings, by what they are called
 
-    Of each strategy, `embedded` has the passages' vectors, `whitening` what it whitens by, and `plane` a map. Of a text,
-    its image and its side, `read` has the states of every token.
+    Of each strategy, `embedded` has the passages' vectors, `whitening` what it whitens by, and `plane` a map. Of a
+    text, its image and its side, `read` has the states of every token.
     """
 
     def __init__(
