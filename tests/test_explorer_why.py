@@ -225,9 +225,9 @@ def test_an_image_beside_the_text_has_its_share(tmp_path: Path) -> None:
     for passage in ("it0", "x0"):  # with an image and without one
         why = explain(seen, question, parse("3/mean"), passage)
         assert why.score == pytest.approx(seen.rank(question, parse("3/mean"))["by_text"][passage], abs=3e-6)
-        assert why.question.called(why.question.words[-1]) == "image × 9"  # boxes
+        assert why.question.called(why.question.words[-1]) == "image (9)"  # boxes
         assert why.question.words[-1].adds != 0.0
-        assert ("image × 9" in [why.passage.called(word) for word in why.passage.words]) == (passage == "it0")
+        assert ("image (9)" in [why.passage.called(word) for word in why.passage.words]) == (passage == "it0")
 
 
 def test_of_a_decoder_it_says_that_it_reads_one_word_later(explorer: Explorer, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Text:
 
     def called(self, word: Word) -> str:
         """The word as it stands in the text; what stands for no letters by its token, and how many there are."""
-        often = f" × {len(word.pieces)}" if len(word.pieces) > 1 else ""
+        often = f" ({len(word.pieces)})" if len(word.pieces) > 1 else ""
         return self.text[word.start : word.end] or f"{word.pieces[0][0]}{often}"
 
 
