@@ -32,7 +32,7 @@ SLOW = (
     "clip", "cli", "side_by_side", "readme", "run", "mixing", "procedure", "figures", "causality", "sweep",
     "made_up", "pretrain_data", "serving", "verify", "pages", "properties", "countries", "joining", "shards",
     "pool", "index_large", "eye", "tracing", "linear", "entity_names", "significance", "joined", "models",
-    "huggingface", "explorer",
+    "huggingface", "explorer_why", "explorer",
 )
 # fmt: on
 """Files that take more than seven seconds, the slowest first: they start kernels, clones or browsers, or they train.

@@ -40,7 +40,7 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def photograph(path: Path) -> None:
-    """The explorer over all passages, after a question, by the strategy that was chosen."""
+    """The explorer over all passages, after a question, by the strategy that was chosen, and why the first is first."""
     with (
         TemporaryDirectory() as home,
         TemporaryDirectory() as folder,
@@ -49,10 +49,13 @@ def photograph(path: Path) -> None:
     ):
         page = run_all(copied(NOTEBOOKS / "explorer.ipynb", Path(folder)), lab, browser)
         page.set_viewport_size({"width": 1300, "height": 1500})
-        page.get_by_label("question").fill("Which country borders Iran, Georgia and Turkey?")
-        page.get_by_label("question").press("Enter")
         page.get_by_label("take", exact=True).select_option(index=2)  # what the stage chose
         page.wait_for_timeout(15000)  # its whitening is fitted
+        page.get_by_label("question").fill("Which country borders Iran, Georgia and Turkey?")
+        page.get_by_label("question").press("Enter")
+        page.wait_for_timeout(2000)
+        page.get_by_role("button", name="why?").first.click()
+        page.wait_for_timeout(2000)
         page.locator(".hs-explorer").first.screenshot(path=path)
         shut_down(page)
     save(Image.open(path), path)

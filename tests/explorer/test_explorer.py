@@ -6,64 +6,34 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from exploring import explorer_in, pooled, ranked
 from numpy.testing import assert_array_equal
 from PIL import Image
-from tiny import save_image, save_tiny
+from tiny import save_tiny
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
+from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Fused
-from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.fitting import fitted
-from hiddenstates.encoding.embeddings.states import TaskStates
-from hiddenstates.encoding.encoder import Encoder, load_encoder
+from hiddenstates.encoding.encoder import load_encoder
 from hiddenstates.explorer import opening
+from hiddenstates.explorer.encoders import EncoderView
 from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.grid import curves
-from hiddenstates.explorer.page import message, picture, ranking, told
-from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
+from hiddenstates.explorer.page import message, picture, row, told
+from hiddenstates.explorer.pictures import CLASS_TOKEN
 from hiddenstates.explorer.search import Explorer, Question
-from hiddenstates.explorer.view import EncoderView, ExplorerView
+from hiddenstates.explorer.view import ExplorerView
 from hiddenstates.images.features import embed_images
 
 LAST_MEAN = Strategy.parse("3/mean")
 
 
-def asked(folder: Path) -> Task:
-    """Two passages of France under one flag, one of Italy, one city without an image; a question about each country."""
-    for i, name in enumerate(("fr.png", "it.png", "view.png")):
-        save_image(folder / name, i)
-    passages = [
-        {"id": "fr0", "entity": "fr", "title": "France", "text": "paris is the capital of france", "image": "fr.png"},
-        {"id": "fr1", "entity": "fr", "title": "France", "text": "the flag of france is blue", "image": "fr.png"},
-        {"id": "it0", "entity": "it", "title": "Italy", "text": "rome is the capital of italy", "image": "it.png"},
-        {"id": "x0", "entity": "x", "title": "<b>Bern</b>", "text": "bern is the city of the river"},
-    ]
-    queries = [
-        {"id": "q0", "set": "named", "split": "test", "text": "the capital of italy", "entity": "it"},
-        {"id": "q1", "set": "visual", "split": "test", "text": "the flag", "entity": "fr", "view": "4"}
-        | {"image": "view.png"},
-    ]
-    qrels = Qrels({"q0": {"it0": 1.0}, "q1": {"fr1": 1.0, "fr0": 0.0}})
-    return Task(KnowledgeBase(table(passages, PASSAGE_COLUMNS), folder, "t"), table(queries, QUERY_COLUMNS), qrels)
-
-
-def pooled(encoder: Encoder, task: Task) -> TaskStates:
-    passages = encoder.pool(task.kb.ids, task.kb.texts(), ["first", "mean"])
-    return TaskStates(passages, encoder.pool(task.queries["id"][:], task.queries["text"][:], ["first", "mean"]))
-
-
 @pytest.fixture(scope="module")
 def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
-    folder = tmp_path_factory.mktemp("explorer")
-    task = asked(folder)
-    encoder = load_encoder(str(save_tiny(folder / "bert")))
-    vision = load_encoder(str(save_tiny(folder / "clip", "clip_vision_model")), part="vision")
-    features = embed_images(vision, task.kb, ["first"], folder / "features")
-    pictures = pictures_of(task.kb, features, vision, Choice(CLASS_TOKEN, vision.fingerprint, {}))
-    return Explorer(task, pooled(encoder, task), encoder, pictures)
+    return explorer_in(tmp_path_factory.mktemp("explorer"))
 
 
 @pytest.mark.parametrize("at_hand", ["all", "nothing", "another model's", "another pooling", "other images"])
@@ -148,6 +118,13 @@ def test_what_there_is_to_start_from(explorer: Explorer) -> None:
     assert example_images(explorer.task) == {"France, view 4": folder / "view.png"}
 
 
+def test_images_of_one_name_are_told_apart(explorer: Explorer) -> None:
+    rows = [{"id": str(i), "entity": "fr", "view": "4", "image": image} for i, image in enumerate("abba")]
+    folder = explorer.task.kb.images
+    task = replace(explorer.task, queries=table(rows, QUERY_COLUMNS))
+    assert example_images(task) == {"France, view 4": folder / "a", "France, view 4 (b)": folder / "b"}
+
+
 def test_an_empty_question_and_a_broken_image_are_refused(explorer: Explorer, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="There is no question: type one"):
         explorer.rank(Question("  "), LAST_MEAN)
@@ -163,7 +140,8 @@ def test_states_of_another_model_are_refused(explorer: Explorer, tmp_path: Path)
 
 
 def test_the_page_runs_nothing_from_outside(explorer: Explorer) -> None:
-    page = ranking(explorer.rank(Question("rome"), LAST_MEAN), explorer.task.kb.images)
+    found = explorer.rank(Question("rome"), LAST_MEAN)
+    page = "".join(row(passage, explorer.task.kb.images) for passage in found.itertuples())
     assert "<b>Bern</b>" not in page.replace("<b>&lt;b&gt;Bern", "")
     assert "&lt;b&gt;Bern&lt;/b&gt;" in page
     assert page.count('src="data:image/png;base64,') == 3
@@ -191,17 +169,17 @@ def test_it_opens_with_an_answer(view: ExplorerView) -> None:
     assert view.question.text.value == "the capital of italy"
     assert view.strategy.typed.value == view.strategy.against.value == "3/mean"
     assert [button.value for button in view.strategy.layers] == [False, False, False, True]
-    assert view.ranking.value.count("<tr data-passage=") == 4
-    assert "Ranked 4 passages in " in view.told.value
+    assert ranked(view).count("<tr data-passage=") == 4
+    assert "Ranked 4 passages in " in view.findings.told.value
 
 
 def test_another_question_other_layers_and_another_pooling_rank_anew(view: ExplorerView) -> None:
-    seen = [view.ranking.value]
+    seen = [ranked(view)]
     changes = [(view.question.text, "bern"), (view.strategy.layers[0], True), (view.strategy.pool, "first")]
     for control, value in changes:
         control.value = value
-        assert view.ranking.value != seen[-1]
-        seen.append(view.ranking.value)
+        assert ranked(view) != seen[-1]
+        seen.append(ranked(view))
     view.strategy.combine.value = "concat"
     view.strategy.layer_norm.value = True
     assert view.strategy.typed.value == "concat(0,3)/first+ln"
@@ -212,18 +190,18 @@ def test_the_weight_counts_with_an_image_only(view: ExplorerView) -> None:
     view.question.example.value = "visual: the flag"
     assert view.question.image.value == view.explorer.task.kb.images / "view.png"
     assert not view.question.weight.disabled
-    view.question.example.value = next(iter(view.question.example.options))
+    view.question.example.value = "named: the capital of italy"
     assert view.question.image.label == "none"  # and not an empty field
     view.question.example.value = "visual: the flag"
-    before = view.ranking.value
+    before = ranked(view)
     view.question.weight.value = 0.1
-    assert view.ranking.value != before
+    assert ranked(view) != before
 
 
 def test_no_layer_and_no_question_are_told(view: ExplorerView) -> None:
     view.strategy.layers[3].value = False
     assert "No layer is chosen: switch at least one on." in view.message.value
-    assert view.ranking.value == view.strategy.typed.value == ""
+    assert ranked(view) == view.strategy.typed.value == ""
     view.strategy.layers[1].value = True
     assert view.message.value == ""
     view.question.text.value = ""
@@ -238,9 +216,9 @@ def shown(view: ExplorerView) -> tuple[list[int], object, object, object]:
 
 
 def test_what_is_typed_ranks_and_moves_the_buttons_as_far_as_they_can_say_it(view: ExplorerView) -> None:
-    seen = view.ranking.value
+    seen = ranked(view)
     view.strategy.typed.value = "concat(-1,0)/first+ln"
-    assert view.ranking.value != seen
+    assert ranked(view) != seen
     assert shown(view) == ([0, 3], "concat", "first", True)
     view.strategy.typed.value = "0.25*2/mean & 0.75*sum(0,1)/first"
     assert shown(view) == ([0, 1, 2], "concat", "first", True)  # of a joined one the layers
@@ -263,10 +241,10 @@ def test_what_is_typed_ranks_and_moves_the_buttons_as_far_as_they_can_say_it(vie
 def test_what_cannot_rank_is_told(view: ExplorerView, typed: str, said: str) -> None:
     view.strategy.typed.value = typed
     assert said in view.message.value
-    assert view.ranking.value == ""
+    assert ranked(view) == ""
     view.strategy.typed.value = "3/mean"
     assert view.message.value == ""
-    assert view.ranking.value
+    assert ranked(view)
 
 
 def test_words_count_beside_the_vectors_and_alone(explorer: Explorer) -> None:
@@ -317,7 +295,7 @@ def test_what_the_stage_chose_is_a_click_away(explorer: Explorer, tmp_path: Path
     assert view.strategy.typed.value == ready["chosen"]
     assert view.strategy.ready.value == ""
     assert shown(view)[0] == [0, 3]
-    assert view.ranking.value
+    assert ranked(view)
     Choice(LAST_MEAN, "another model", {}).save(tmp_path / "choice")
     assert "chosen" not in opening._ready(states, tmp_path / "choice")
 
@@ -325,17 +303,17 @@ def test_what_the_stage_chose_is_a_click_away(explorer: Explorer, tmp_path: Path
 def test_an_upload_is_chosen_at_once(view: ExplorerView) -> None:
     upload(view, "mine.png", (view.explorer.task.kb.images / "it.png").read_bytes())
     assert view.question.image.label == "uploaded: mine.png"
-    assert 'data-passage="it0"' in view.ranking.value.split("</tr>")[1]
-    assert "<td>1.000</td></tr>" in view.ranking.value
+    assert 'data-passage="it0"' in ranked(view).split("</tr>")[0]
+    assert '<td class="hs-image">1.000</td></tr>' in ranked(view)
     upload(view, "mine.png", (view.explorer.task.kb.images / "fr.png").read_bytes())  # the same name, another image
     assert len({path for _, path in view.question.image.options}) == 4
 
 
 def test_an_upload_that_is_no_image_is_told_by_its_name(view: ExplorerView) -> None:
-    before = view.ranking.value
+    before = ranked(view)
     upload(view, "<i>.png", b"no image")
     assert "&lt;i&gt;.png: a broken image (no such format). Replace it with" in view.message.value
-    assert view.ranking.value == before
+    assert ranked(view) == before
     assert view.question.image.label == "none"
     view.strategy.pool.value = "first"
     assert view.message.value == ""
@@ -349,7 +327,9 @@ def test_an_upload_that_is_too_large_is_told(view: ExplorerView, monkeypatch: py
 
 def test_without_images_there_is_none_to_choose(explorer: Explorer) -> None:
     bare = Explorer(explorer.task, pooled(explorer.encoder, explorer.task), explorer.encoder)
-    assert len(ExplorerView(bare).question.rows) == 2
+    view = ExplorerView(bare)
+    assert len(view.question.rows) == 2
+    assert ("hs-image" in ranked(view), "hs-image" in view.findings.ranking.heading.value) == (False, False)
     assert bare.rank(Question("rome", explorer.task.kb.images / "it.png"), LAST_MEAN)["by_image"].isna().all()
 
 
@@ -397,20 +377,20 @@ def test_a_question_without_a_known_answer_has_no_grid(explorer: Explorer) -> No
 
 def test_a_click_on_a_cell_chooses_its_state(explorer: Explorer) -> None:
     view = ExplorerView(explorer)
-    assert view.grid.cells.children == ()
-    view.grid.shown.value = True
+    assert view.findings.grid.cells.children == ()
+    view.findings.grid.shown.value = True
     view.question.text.value = "the capital of italy"
-    (_, *rows) = view.grid.cells.children
+    (_, *rows) = view.findings.grid.cells.children
     ranks = explorer.ranks(Question("the capital of italy"))
     assert [[cell.description for cell in row.children[1:]] for row in rows] == ranks.astype(str).values.tolist()
     rows[1].children[1 + 2].click()
     assert view.strategy.typed.value == f"2/{ranks.index[1]}"
-    assert "The right passage is at rank" in view.told.value
-    assert view.grid.curves.value.count("<polyline") == len(ranks)
+    assert "The right passage is at rank" in view.findings.told.value
+    assert view.findings.grid.curves.value.count("<polyline") == len(ranks)
     view.question.text.value = "something else"
-    assert "No answer is known" in view.grid.told.value
-    view.grid.shown.value = False
-    assert (view.grid.told.value, view.grid.cells.children) == ("", ())
+    assert "No answer is known" in view.findings.grid.told.value
+    view.findings.grid.shown.value = False
+    assert (view.findings.grid.told.value, view.findings.grid.cells.children) == ("", ())
 
 
 def test_curves_that_end_side_by_side_share_a_name() -> None:

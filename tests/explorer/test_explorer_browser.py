@@ -114,8 +114,7 @@ def test_any_strategy_can_be_typed_and_taken(page: Page) -> None:
 def test_the_question_s_own_grid_opens_and_a_click_chooses_a_state(page: Page) -> None:
     page.get_by_role("button", name="every layer × pooling").click()
     expect(page.locator(".hs-told").first).to_contain_text("No answer is known")
-    example = page.get_by_label("example")
-    example.select_option(index=1)
+    page.get_by_label("example").select_option(index=1)
     expect(page.locator(".hs-cell").first).to_be_visible()
     expect(page.locator(".hs-curves polyline").first).to_be_visible()
     page.locator(".hs-cell").nth(2).click()
@@ -126,6 +125,55 @@ def test_the_question_s_own_grid_opens_and_a_click_chooses_a_state(page: Page) -
     type_question(page, "What is the capital of Italy?")
 
 
+def first_of(page: Page, kind: str) -> int:
+    """The place of the first example of this set."""
+    names = page.get_by_label("example").locator("option").all_text_contents()
+    return next(place for place, name in enumerate(names) if name.startswith(f"{kind}:"))
+
+
+def test_a_row_says_what_each_word_adds(page: Page) -> None:
+    page.get_by_role("button", name="why?").first.click()
+    words = page.locator(".hs-why .hs-words").last.locator(".hs-word")
+    expect(words.filter(has_text="Rome")).to_have_attribute("title", re.compile(r"^[+-]0\.\d{4}"))
+    adds = [float((word.get_attribute("title") or "").split()[0]) for word in words.all()]
+    score = page.locator(".hs-ranking tbody tr").first.locator(".hs-text").inner_text()
+    assert sum(adds) == pytest.approx(float(score), abs=1e-4 * len(adds) + 5e-4)
+    page.get_by_role("button", name="close").click()
+    expect(page.locator(".hs-why")).to_have_count(0)
+
+
+def test_the_map_opens_and_closes(page: Page) -> None:
+    page.locator(".hs-explorer").get_by_role("button", name="map").click()
+    chart = page.get_by_role("img", name=re.compile("^Map of"))
+    expect(chart.locator("circle[r='6']")).to_have_count(10)
+    page.locator(".hs-explorer").get_by_role("button", name="map").click()
+    expect(chart).to_have_count(0)
+
+
+def test_the_line_of_the_page_brings_it_back(page: Page) -> None:
+    page.get_by_role("button", name="why?").nth(1).click()
+    expect(page.locator(".hs-why")).to_be_visible()
+    state, before = page.get_by_label("state", exact=True), passages(page)
+    expect(state).to_have_value(re.compile('"why": "'))
+    line = state.input_value()
+    page.get_by_label("example").select_option(index=2)
+    type_strategy(page, "concat(0,6)/max")
+    expect(state).to_have_value(re.compile("concat"))  # it comes last
+    expect(page.locator(".hs-why")).to_have_count(0)
+    assert passages(page) != before
+    for wrong, said in (("{}", "state: explorer: field required"), (line, "")):
+        state.fill(wrong)
+        state.press("Enter")
+        expect(page.get_by_role("alert")).to_have_count(1 if said else 0)
+        if said:
+            expect(page.get_by_role("alert")).to_contain_text(said)
+    expect(page.locator(".hs-why")).to_be_visible()
+    expect(state).to_have_value(line)
+    assert passages(page) == before
+    expect(page.get_by_label("question")).to_have_value("What is the capital of Italy?")
+    page.get_by_role("button", name="close").click()
+
+
 def weigh(page: Page, key: str, weight: str) -> None:
     """Press a key on the slider: Home leaves the text alone, End the image, an arrow goes a step of 0.05."""
     expect(page.locator(".hs-explorer .noUi-target")).not_to_have_attribute("disabled", re.compile(".*"))
@@ -134,7 +182,7 @@ def weigh(page: Page, key: str, weight: str) -> None:
 
 
 def test_a_view_of_a_flag_moves_passages_up(page: Page) -> None:
-    page.get_by_label("example").select_option(index=5)
+    page.get_by_label("example").select_option(index=first_of(page, "visual"))
     expect(page.get_by_label("question")).to_have_value(re.compile("flag"))
     expect(page.get_by_role("img", name="the question's image")).to_be_visible()
     expect(page.locator(".hs-ranking th")).to_have_count(7)
@@ -151,7 +199,7 @@ def test_a_view_of_a_flag_moves_passages_up(page: Page) -> None:
 
 def test_an_image_of_ones_own_finds_its_country(page: Page, tmp_path: Path) -> None:
     read_flag("KE").save(tmp_path / "a flag.png")
-    page.get_by_label("example").select_option(index=4)
+    page.get_by_label("example").select_option(index=first_of(page, "visual"))
     upload(page, tmp_path / "a flag.png")
     expect(page.get_by_label("image")).to_have_value(re.compile("uploaded: a flag.png"))
     weigh(page, "End", "1.00")

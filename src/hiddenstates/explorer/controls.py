@@ -17,20 +17,23 @@ from hiddenstates.explorer.systems import System, plain, read_system, vector_of
 WIDE = widgets.Layout(width="99%")
 SHORT = widgets.Layout(width="170px")
 NAMED = {"description_width": "70px"}
-NO_IMAGE = ""  # a drop-down whose value is None shows nothing at all
+NO_IMAGE = NO_EXAMPLE = ""  # a drop-down whose value is None shows nothing at all
 
 
 class QuestionControls:
     """A text, an image of the task's or one's own, and how much the image weighs.
 
-    examples: by what they are called, questions to start from; the first one stands there already
+    examples: by what they are called, questions to start from; the first one stands there already. The field names
+              the one that is asked, as long as it is asked
     images:   by what they are called; none where the passages have none, and then there is nothing to choose
     """
 
     def __init__(self, examples: Mapping[str, Question], images: Mapping[str, Path]) -> None:
         self._uploads = TemporaryDirectory(prefix="hiddenstates-")
-        self._examples = examples
-        self.example = widgets.Dropdown(options=list(examples), description="example", layout=WIDE, style=NAMED)
+        known = {None, *images.values()}
+        self._examples = {name: example for name, example in examples.items() if example.image in known}
+        named = [("…", NO_EXAMPLE), *((name, name) for name in self._examples)]
+        self.example = widgets.Dropdown(options=named, description="example", layout=WIDE, style=NAMED)
         self.text = widgets.Text(description="question", continuous_update=False, layout=WIDE, style=NAMED)
         self.image = widgets.Dropdown(options=[("none", NO_IMAGE), *images.items()], description="image", style=NAMED)
         self.upload = widgets.FileUpload(description="upload", layout=widgets.Layout(width="110px"))
@@ -39,6 +42,7 @@ class QuestionControls:
         pictured = [self.image, self.upload, widgets.Label("its weight"), self.weight, self.seen]
         self.inputs = [self.text, self.image, self.weight]
         self.rows = [self.example, self.text, *([widgets.HBox(pictured)] if images else [])]
+        self.example.value = next(iter(self._examples), NO_EXAMPLE)
         self.follow_example()
 
     def question(self) -> Question:
@@ -52,6 +56,24 @@ class QuestionControls:
         """Take over the text and the image of the example."""
         if example := self._examples.get(self.example.value):
             self.text.value, self.image.value = example.text, example.image or NO_IMAGE
+
+    def name_example(self) -> None:
+        """Let the field `example` name the one that is asked, if it is one."""
+        asked = self.text.value, self.image.value or None
+        names = (name for name, one in self._examples.items() if (one.text, one.image) == asked)
+        self.example.value = next(names, NO_EXAMPLE)
+
+    def image_called(self, label: str) -> Path | None:
+        """The image of that name among those to choose from; of no name, none. LabError where none is called so."""
+        known = {name: path or None for name, path in self.image.options}
+        if label and label not in known:
+            raise LabError(f"state: there is no image {label!r} here. Upload it, or correct its name.")
+        return known[label] if label else None
+
+    def take(self, question: Question) -> None:
+        """Let the widgets say this. Its image is one of those to choose from."""
+        self.text.value, self.image.value = question.text, question.image or NO_IMAGE
+        self.weight.value = question.weight
 
     def take_upload(self) -> None:
         """Add the uploaded image to those to choose from, and choose it. LabError if it is none, or too large."""

@@ -7,6 +7,8 @@ from math import log10
 import ipywidgets as widgets
 import pandas as pd
 
+from hiddenstates.explorer.page import unfound
+
 AUTO = widgets.Layout(width="auto", align_self="flex-start")
 CELL = widgets.Layout(width="64px", height="26px", margin="1px", padding="0")
 NEAR = 10
@@ -29,7 +31,7 @@ class QuestionGrid:
         self._choose = choose
         self.shown = widgets.ToggleButton(False, description="every layer × pooling", icon="th", layout=AUTO)
         self.told, self.cells, self.curves = widgets.HTML(), widgets.VBox(), widgets.HTML()
-        self.rows = [self.shown, self.told, self.cells, self.curves]
+        self.rows = [self.told, self.cells, self.curves]
 
     def hide(self) -> None:
         """Nothing but the button."""
@@ -38,9 +40,9 @@ class QuestionGrid:
 
     def show(self, ranks: pd.DataFrame) -> None:
         """ranks: [pooling, layer], of the best right passage; empty where none is known"""
-        self.hide()
         if ranks.empty:
-            self.told.value = f'<p class="hs-told">{NOTHING}</p>'
+            self.hide()
+            self.told.value = unfound(NOTHING)
             return
         best = int(ranks.to_numpy().min())
         self.told.value = f'<p class="hs-told">{TOLD} {best:,}.</p>'
@@ -53,10 +55,9 @@ class QuestionGrid:
         return widgets.HBox([widgets.Label(pool).add_class("hs-name"), *cells])
 
     def _cell(self, strategy: str, rank: int) -> widgets.Button:
-        kind = "hs-first" if rank == 1 else "hs-near" if rank <= NEAR else "hs-far"
-        cell = (
-            widgets.Button(description=f"{rank:,}", tooltip=strategy, layout=CELL).add_class("hs-cell").add_class(kind)
-        )
+        cell = widgets.Button(description=f"{rank:,}", tooltip=strategy, layout=CELL).add_class("hs-cell")
+        if rank <= NEAR:
+            cell.add_class("hs-first" if rank == 1 else "hs-near")
         cell.on_click(lambda _: self._choose(strategy))
         return cell
 

@@ -18,7 +18,7 @@ from hiddenstates.images.features import ImageFeatures, embed_images
 
 CLIP = Path("pretrain", "models", "clip", "trained")
 FEATURES = Path("images", "features")
-SAMPLED = "minilm"  # the encoder of the sample
+SAMPLED = next(iter(States().encoders))  # the encoder of the sample, which is made with the default settings
 
 
 def open_explorer(encoder: str = SAMPLED) -> Explorer:

@@ -1,7 +1,6 @@
-"""A ranking as HTML: everything that comes from outside is escaped, images are inside it as data URIs."""
+"""A ranking as HTML, row by row: everything that comes from outside is escaped, images are inside it as data URIs."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from functools import lru_cache
 from html import escape
 from io import BytesIO
@@ -15,27 +14,45 @@ from hiddenstates.core.images import read_image
 
 STYLE = f"<style>{Path(__file__).with_name('page.css').read_text(encoding='utf-8')}</style>"
 THUMBNAIL = (96, 64)  # pixels at most; a smaller image stays as it is
-HEADINGS = {
-    "rank": "passages of equal score share the last of their ranks",
-    "moved": "against the strategy that it is compared with, without the image's score",
-    "": "",
-    "passage": "",
-    "score": "what ranks: the text's cosine, or with an image the weighted sum of both",
-    "text": "cosine of the passage's text and the question; where words count, with BM25's share",
-    "image": "cosine of the passage's image and the question's",
+COLUMNS = {
+    "rank": ("rank", "passages of equal score share the last of their ranks"),
+    "moved": ("moved", "against the strategy that it is compared with, without the image's score"),
+    "flag": ("", ""),
+    "passage": ("passage", ""),
+    "score": ("score", "what ranks: the text's cosine, or with an image the weighted sum of both"),
+    "text": ("text", "cosine of the passage's text and the question; where words count, with BM25's share"),
+    "image": ("image", "cosine of the passage's image and the question's"),
 }
+"""By their class in page.css: the heading, and what it means."""
+PICTURED = ("flag", "image")  # columns that are left out where no passage has a picture
 
 
-def ranking(table: pd.DataFrame, images: Path) -> str:
-    """The table that `Explorer.rank` gives. images: the folder that the image names are relative to"""
-    headings = "".join(f'<th title="{told}">{name}</th>' for name, told in HEADINGS.items())
-    rows = "".join(_row(row, images) for row in table.itertuples())
-    return f'<table class="hs-ranking"><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>'
+def headings(pictured: bool) -> str:
+    """Above the rows of a ranking."""
+    shown = {column: about for column, about in COLUMNS.items() if pictured or column not in PICTURED}
+    cells = [f'<th class="hs-{column}" title="{told}">{name}</th>' for column, (name, told) in shown.items()]
+    return f'<table class="hs-ranking"><thead><tr>{"".join(cells)}</tr></thead></table>'
+
+
+def row(found: Any, images: Path | None) -> str:
+    """A row of the table that `Explorer.rank` gives, as `itertuples` has it; a table of its own, below which something
+    may open. images: the folder that the image names are relative to; None where no passage has a picture
+    """
+    cells = _cells(found) | (_pictured(found, images) if images else {})
+    told = "".join(f'<td class="hs-{column}">{cells[column]}</td>' for column in COLUMNS if column in cells)
+    kind = ' class="hs-right"' if found.right else ""
+    line = f'<tr data-passage="{escape(found.Index)}"{kind}>{told}</tr>'
+    return f'<table class="hs-ranking"><tbody>{line}</tbody></table>'
 
 
 def message(text: str) -> str:
     """A sentence that says what is wrong."""
     return f'<p class="hs-message" role="alert">{escape(text)}</p>'
+
+
+def unfound(text: str) -> str:
+    """A sentence that says why there is nothing to show."""
+    return f'<p class="hs-told">{escape(text)}</p>'
 
 
 def told(table: pd.DataFrame, passages: int, seconds: float, default: str) -> str:
@@ -65,24 +82,25 @@ def picture(path: Path, alt: str = "") -> str:
     return f'<img class="hs-picture{sharp}" src="{source}" alt="{escape(alt)}">'
 
 
-def _row(row: Any, images: Path) -> str:
-    flag = picture(images / row.image, row.title) if row.image else ""
+def _cells(row: Any) -> dict[str, str]:
     mark = '<span title="the right passage">✓</span> ' if row.right else ""
-    cells = "".join(f"<td>{cell}</td>" for cell in [*_cells(row, flag, mark), *_scores(row)])
-    kind = ' class="hs-right"' if row.right else ""
-    return f'<tr data-passage="{escape(row.Index)}"{kind}>{cells}</tr>'
+    text = f'<div class="hs-lines" title="{escape(row.text)}">{escape(row.text)}</div>'
+    return {
+        "rank": f"{'=' * row.tied}{row.rank:,}",
+        "moved": _moved(row.before - row.rank),
+        "passage": f"{mark}<b>{escape(row.title)}</b>{text}",
+        "score": _number(row.score),
+        "text": _number(row.by_text),
+    }
 
 
-def _cells(row: Any, flag: str, mark: str) -> Iterator[str]:
-    yield f"{'=' * row.tied}{row.rank:,}"
-    yield _moved(row.before - row.rank)
-    yield flag
-    yield f"{mark}<b>{escape(row.title)}</b><br>{escape(row.text)}"
+def _pictured(row: Any, images: Path) -> dict[str, str]:
+    flag = picture(images / row.image, row.title) if row.image else ""
+    return {"flag": flag, "image": _number(row.by_image)}
 
 
-def _scores(row: Any) -> Iterator[str]:
-    for score in (row.score, row.by_text, row.by_image):
-        yield "" if pd.isna(score) else f"{score:.3f}"
+def _number(score: float) -> str:
+    return "" if pd.isna(score) else f"{score:.3f}"
 
 
 def _moved(places: int) -> str:

@@ -1,13 +1,14 @@
 """`Explorer`: passages ranked for one question under any strategy, with or without an image. No widgets here."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32, Int
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
@@ -16,11 +17,13 @@ from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.pooling import HiddenStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings, training_passages
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.inputs.prompts import sides
+from hiddenstates.encoding.inputs.prompts import Side, prompted, sides
 from hiddenstates.explorer.pictures import DIGITS, Pictures
+from hiddenstates.explorer.plane import Plane, plane_of
 from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.fusion.runs import weighted
@@ -46,6 +49,9 @@ class Explorer:
     encoder:  the one that made them
     pictures: the passages' images; None where there are none
     ready:    systems that are worth a look, as strings, by what they are called
+
+    Of each strategy, `embedded` has the passages' vectors, `whitening` what it whitens by, and `plane` a map. Of a
+    text, its image and its side, `read` has the states of every token.
     """
 
     def __init__(
@@ -70,9 +76,11 @@ class Explorer:
         self._answers = _answers(self.task)
         self._passages = self.task.kb.passages.to_pandas().set_index("id")
         self._ids = pd.Index(self.states.ids, dtype=object)  # pandas' own strings are slow to go through
-        self._embedded = lru_cache(KEPT)(self._embed)
-        self._whitening = lru_cache(KEPT)(self._fit)
+        self.embedded = lru_cache(KEPT)(self._embed)
+        self.whitening = lru_cache(KEPT)(self._fit)
+        self.plane = lru_cache(KEPT)(self._plane)
         self._encoded = lru_cache(KEPT)(self._encode)
+        self.read = lru_cache(KEPT)(self._read)
         self._pictured = lru_cache(KEPT)(self._by_image)
 
     def rank(self, question: Question, system: System, against: System | None = None, depth: int = 10) -> pd.DataFrame:
@@ -115,25 +123,48 @@ class Explorer:
             index=list(self.states.values),
         )
 
+    def asked(self, question: Question, strategy: AnyStrategy) -> Float32[np.ndarray, "1 width"]:
+        """The question's vector."""
+        return self._encoded(question.text, question.image).embed(strategy, self.whitening(strategy)).vectors
+
+    def vectors(self, strategy: AnyStrategy, passages: Sequence[str]) -> Float32[np.ndarray, "passage width"]:
+        """Those of some passages."""
+        return self.embedded(strategy).vectors[self._ids.get_indexer(pd.Index(passages, dtype=object))]
+
+    def passages(self, rows: Int[np.ndarray, " row"]) -> pd.DataFrame:
+        """The passages of these rows of the states, with their columns; their ids are the index."""
+        return self._passages.loc[self._ids[rows]]
+
+    def text(self, passage: str) -> str:
+        """What is encoded of a passage."""
+        passages = self.task.kb.passages.select([self._passages.index.get_loc(passage)])
+        return replace(self.task.kb, passages=passages).texts()[0]
+
+    def image(self, passage: str) -> Path | None:
+        """The file of a passage's image; None where it has none."""
+        name = self._passages.at[passage, "image"]
+        return self.task.kb.images / name if name else None
+
     def _rank_of(self, question: Question, layer: int, pool: str, right: np.ndarray) -> int:
         strategy = Strategy((layer,), "single", pool)
-        asked = self._encoded(question.text, question.image).embed(strategy).vectors[0]
-        scores = (self.states.embed(strategy).vectors @ asked).round(DIGITS)
+        scores = (self.states.embed(strategy).vectors @ self.asked(question, strategy)[0]).round(DIGITS)
         return int((scores >= scores[right].max()).sum())
 
     def _by_text(self, question: Question, system: System) -> pd.Series:
         """The score of every passage without its image."""
         scores, strategy = np.zeros(len(self._ids)), vector_of(system)
         if strategy is not None:
-            asked = self._encoded(question.text, question.image).embed(strategy, self._whitening(strategy))
-            scores = (self._embedded(strategy).vectors @ asked.vectors[0]).astype(float)  # [passage]
+            scores = (self.embedded(strategy).vectors @ self.asked(question, strategy)[0]).astype(float)  # [passage]
         if isinstance(system, str | Fused):
             weight = system.weight if isinstance(system, Fused) else 0.0
-            scores = fuse(scores, self._words.scores([question.text])[0].astype(float), weight)
+            scores = fuse(scores, self.words.scores([question.text])[0].astype(float), weight)
         return pd.Series(scores.round(DIGITS), self._ids)
 
+    def _plane(self, strategy: AnyStrategy) -> Plane:
+        return plane_of(self.embedded(strategy).vectors)
+
     def _embed(self, strategy: AnyStrategy) -> Embeddings:
-        return self.states.embed(strategy, self._whitening(strategy))
+        return self.states.embed(strategy, self.whitening(strategy))
 
     def _fit(self, strategy: AnyStrategy) -> Whitenings:
         """What the strategy whitens by, as the stage `strategies` fits it."""
@@ -152,13 +183,19 @@ class Explorer:
         return training_passages(self.task)
 
     @cached_property
-    def _words(self) -> Words:
+    def words(self) -> Words:
         return Words.of(self.task.kb)
 
     def _by_image(self, image: Path) -> pd.Series:
         """The cosine of every passage that has an image; empty where no passage has one."""
         scores = self.pictures.run(image, ASKED)[ASKED] if self.pictures else {}
         return pd.Series(dict(scores), dtype=float)
+
+    def _read(self, text: str, image: Path | None, side: Side) -> HiddenStates:
+        """As they are pooled: a prompt that is not pooled is out of sight."""
+        prompt = self.encoder.reading.prompt(side)
+        inputs = [given for given in self.encoder.reader.inputs([text], [image]) if given is not None]
+        return self.encoder.states(prompted(inputs, prompt)).without_start(self.encoder._skipped(prompt))
 
     def _encode(self, text: str, image: Path | None) -> PooledStates:
         (given,) = self.encoder.reader.inputs([text], [image])
