@@ -7,9 +7,7 @@ from tiny import pooled_states
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.images.features import ImageFeatures
 from hiddenstates.retrieval.shown import Shown, search_images
 
 # Two facts of Monaco, one of Indonesia, whose flag is the same, one of Japan, one whose image is broken, one without.
@@ -36,8 +34,7 @@ def task() -> Task:
 
 @pytest.fixture
 def shown(task: Task) -> Shown:
-    features = ImageFeatures(named(["mc.png", "jp.png"]), NAMES, {"broken.png": "it is broken"})
-    return Shown.of(task, features, named(["v0.png", "v1.png"]))
+    return Shown.of(task, NAMES, named(["v0.png", "v1.png"]))
 
 
 def test_only_what_has_states_is_joined(shown: Shown) -> None:
@@ -74,10 +71,8 @@ def test_the_filter_keeps_the_passages_of_the_nearest_images(shown: Shown) -> No
 
 
 def test_an_image_is_nearest_to_itself() -> None:
-    states = named(["mc.png", "jp.png", "ch.png"])
-    run = search_images(
-        ImageFeatures(states, {}, {}), states, Choice(Strategy.parse("-1/mean"), states.fingerprint, {})
-    )
-    assert {query: max(row, key=row.__getitem__) for query, row in run.rows.items()} == {n: n for n in states.ids}
-    assert np.allclose([run[name][name] for name in states.ids], 1)
+    vectors = named(["mc.png", "jp.png", "ch.png"]).embed(Strategy.parse("-1/mean"))
+    run = search_images(vectors, vectors)
+    assert {query: max(row, key=row.__getitem__) for query, row in run.rows.items()} == {n: n for n in vectors.ids}
+    assert np.allclose([run[name][name] for name in vectors.ids], 1)
     assert {len(row) for row in run.rows.values()} == {3}

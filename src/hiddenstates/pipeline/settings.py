@@ -54,7 +54,9 @@ def _values(stage: str, sections: Sections) -> dict[str, Any]:
     if stage in ("index", "compare", "tokens"):
         name = getattr(sections[stage], "encoder") or next(iter(encoders(sections)))  # noqa: B009 (mypy knows no key)
         return {"encoder": name} | _of_its_own(stage, sections, name)
-    return _tagged(sections) if stage == "tagging" else _of_states(sections, "pool") if stage == "tying" else {}
+    if stage in ("tying", "images"):
+        return _of_states(sections, "pool")
+    return _tagged(sections) if stage == "tagging" else {}
 
 
 def _of_its_own(stage: str, sections: Sections, encoder: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One run made of several: fused by weights or by ranks, carried from images to passages, filtered."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -22,8 +22,8 @@ class Aligned:
     scores: 0 where a run does not hold the passage; held: where it does
     """
 
-    queries: list[str]
-    passages: list[str]
+    queries: Sequence[str]
+    passages: Sequence[str]
     scores: Scores
     held: Bool[np.ndarray, "run query passage"]
 
@@ -33,6 +33,18 @@ class Aligned:
         found = (np.flatnonzero(held) for held in np.logical_or.reduce(self.held))
         rows = zip(self.queries, scores, found, strict=True)
         return Run({query: dict(zip(names[i], row[i].tolist(), strict=True)) for query, row, i in rows})
+
+    def best(self, scores: Float64[np.ndarray, "query passage"], depth: int) -> Run:
+        """`cut(fused(scores), depth)`, but that no more than `depth` passages are kept of those that tie at the end."""
+        held: Bool[np.ndarray, "query passage"] = np.logical_or.reduce(self.held)
+        offered = np.where(held, scores, -np.inf)
+        return Run({query: self._best(row, depth) for query, row in zip(self.queries, offered, strict=True)})
+
+    def _best(self, row: Float64[np.ndarray, " passage"], depth: int) -> dict[str, float]:
+        least = np.partition(row, -depth)[-depth] if depth < len(row) else -np.inf
+        kept = np.flatnonzero((row >= least) & (row > -np.inf))
+        kept = kept[np.argsort(-row[kept], kind="stable")][: 2 * depth]
+        return dict(zip((self.passages[i] for i in kept.tolist()), row[kept].tolist(), strict=True))
 
 
 def align(runs: Mapping[str, Run]) -> Aligned:
@@ -98,8 +110,14 @@ def reciprocal_rank(runs: Mapping[str, Run], k: int = 60) -> Run:
     it lacks.
     """
     aligned = align(runs)
+    return aligned.fused(by_rank(aligned, k))
+
+
+def by_rank(aligned: Aligned, k: int = 60) -> Float64[np.ndarray, "query passage"]:
+    """The scores of `reciprocal_rank`."""
     ranks = rankdata(np.where(aligned.held, -aligned.scores, np.inf), method="max", axis=-1)
-    return aligned.fused(np.where(aligned.held, 1 / (k + ranks), 0.0).sum(0))
+    found: Float64[np.ndarray, "query passage"] = np.where(aligned.held, 1 / (k + ranks), 0.0).sum(0)
+    return found
 
 
 def onto_passages(run: Run, passages: Mapping[str, str], queries: Mapping[str, str] | None = None) -> Run:

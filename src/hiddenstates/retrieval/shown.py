@@ -6,10 +6,8 @@ from pathlib import Path
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.clip import Clip
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.images.features import ImageFeatures
+from hiddenstates.encoding.pooled import Embeddings, PooledStates
 from hiddenstates.retrieval.fusion import cut, onto_passages, within
 from hiddenstates.retrieval.index import build_index
 
@@ -26,12 +24,15 @@ class Shown:
     queries: Mapping[str, str]
 
     @classmethod
-    def of(cls, task: Task, features: ImageFeatures, queries: PooledStates) -> "Shown":
-        """The images of the task that have states; of the queries' the ids are their names."""
+    def of(cls, task: Task, passages: Mapping[str, str], queries: PooledStates) -> "Shown":
+        """The images of the task that have states; of the queries' the ids are their names.
+
+        passages: every name of an image of theirs -> the id of its content
+        """
         known = {name: name for name in queries.ids}
         found = (
             {id: names[image] for id, image in zip(rows["id"][:], rows["image"][:], strict=True) if image in names}
-            for rows, names in ((task.kb.passages, features.names), (task.queries, known))
+            for rows, names in ((task.kb.passages, passages), (task.queries, known))
         )
         return cls(*found)
 
@@ -72,9 +73,9 @@ class Shown:
         return found
 
 
-def search_images(features: ImageFeatures, queries: PooledStates, choice: Choice) -> Run:
+def search_images(images: Embeddings, queries: Embeddings) -> Run:
     """Every image of the passages, by its cosine with each image of the queries."""
-    return build_index(choice.embed(features.states)).search(choice.embed(queries), len(features.states.ids))
+    return build_index(images).search(queries, len(images.ids))
 
 
 def search_names(clip: Clip, images: Mapping[str, Path], names: Sequence[str]) -> Run:

@@ -40,7 +40,11 @@ class SoftFilter:
         image_of:    passage -> the id of its image
         """
         aligned = _aligned(text, image, image_of)
-        return aligned.fused(_log_shares(aligned, _groups(aligned, image_of), self.image, self.text))
+        return aligned.fused(self.scores(aligned, _groups(aligned, image_of)))
+
+    def scores(self, aligned: Aligned, images: Int64[np.ndarray, " passage"]) -> Table:
+        """The logarithm of the product. aligned: text and image, passages that have one; images: a number for each"""
+        return _log_shares(aligned, images, self.image, self.text)
 
 
 def choose_soft_filter(text: Run, image: Run, image_of: Mapping[str, str], qrels: Qrels, measure: str) -> SoftFilter:
@@ -68,7 +72,10 @@ def _log_shares(aligned: Aligned, groups: Int64[np.ndarray, " passage"], image: 
     by_text, by_image = normalised(aligned, "zscore")
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(groups.max(initial=-1) + 1))
-    right_image = log_softmax(by_image[:, order[starts]] / image, axis=1)  # query group
+    likeness = np.maximum.reduceat(
+        by_image[:, order], starts, axis=1
+    )  # query group; alike for all passages of an image
+    right_image = log_softmax(likeness / image, axis=1)
     scaled = by_text / text
     most = np.maximum.reduceat(scaled[:, order], starts, axis=1)  # query group
     total = np.add.reduceat(np.exp(scaled[:, order] - most[:, groups[order]]), starts, axis=1)

@@ -14,8 +14,8 @@ from hiddenstates.encoding.clip import Clip
 from hiddenstates.retrieval.fusion import cut, onto_passages, reciprocal_rank
 from hiddenstates.retrieval.measures import evaluate
 from hiddenstates.retrieval.shown import Shown, search_names
-from hiddenstates.retrieval.soft_filter import choose_soft_filter
-from hiddenstates.retrieval.weighing import choose_count, choose_weights
+from hiddenstates.retrieval.soft_filter import SoftFilter, choose_soft_filter
+from hiddenstates.retrieval.weighing import Weighting, choose_count, choose_weights
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Lists:
         named = {passage: titles[passage] for passage in shown.passages}
         views = {image: task.kb.images / image for image in dict.fromkeys(shown.queries.values())}
         names = onto_passages(search_names(clip, views, list(named.values())), named, shown.queries)
-        image, name = (task.searched(partial(_whole, run), len(titles)) for run in (shown.onto_passages(images), names))
+        every = (text, shown.onto_passages(images), names)
+        text, image, name = (task.searched(partial(_whole, run), len(titles)) for run in every)
         return cls(text, image, name, images)
 
 
@@ -47,11 +48,21 @@ def _whole(run: Run, _: int) -> Run:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What the systems leave open. count: of the nearest images whose passages the filter keeps"""
+
+    weighting: Weighting
+    count: int
+    soft: SoftFilter
+
+
+@dataclass(frozen=True)
 class Systems:
     """Runs by the name of their system, and what was chosen on dev; both empty where no dev question shows an image."""
 
     runs: dict[str, Run]
     chosen: dict[str, Any]
+    tuned: Tuned | None = None
 
 
 def with_images(lists: Lists, shown: Shown, dev: Task, measure: str, counts: Sequence[int], depth: int) -> Systems:
@@ -70,18 +81,24 @@ def with_images(lists: Lists, shown: Shown, dev: Task, measure: str, counts: Seq
     filtered = partial(shown.filtered, lists.text, lists.images)
     count, score = choose_count(filtered, counts, asked, measure)
     soft = choose_soft_filter(lists.text, lists.image, shown.passages, asked, measure)
-    runs = {
-        "image": cut(lists.image, depth),
-        "name": cut(lists.name, depth),
-        "weighted": cut(weighting.fuse(both), depth),
-        "reciprocal_rank": cut(reciprocal_rank(both), depth),
-        "filtered": cut(filtered(count), depth),
-        "soft_filter": cut(soft.apply(lists.text, lists.image, shown.passages), depth),
-    }
+    tuned = Tuned(weighting, count, soft)
     told = {"weights": weighting.weights, "norm": weighting.norm, "weighted on dev": weighting.score}
     told |= {"nearest images": count, "filtered on dev": score}
     told |= {"temperatures": {"image": soft.image, "text": soft.text}, "soft filter on dev": soft.score}
-    return Systems(runs, told)
+    return Systems(answers(lists, shown, tuned, depth), told, tuned)
+
+
+def answers(lists: Lists, shown: Shown, tuned: Tuned, depth: int) -> dict[str, Run]:
+    """Each system's run over all queries of the lists; `looking.look_everywhere` makes the same of lists on disk."""
+    both = {"text": lists.text, "image": lists.image}
+    return {
+        "image": cut(lists.image, depth),
+        "name": cut(lists.name, depth),
+        "weighted": cut(tuned.weighting.fuse(both), depth),
+        "reciprocal_rank": cut(reciprocal_rank(both), depth),
+        "filtered": cut(shown.filtered(lists.text, lists.images, tuned.count), depth),
+        "soft_filter": cut(tuned.soft.apply(lists.text, lists.image, shown.passages), depth),
+    }
 
 
 def oracles(lists: Lists, shown: Shown, runs: Mapping[str, Run], asked: Task, measure: str) -> dict[str, Run]:

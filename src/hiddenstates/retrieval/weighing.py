@@ -32,6 +32,10 @@ class Weighting:
         """The runs of any queries, fused in this way."""
         return weighted(runs, self.weights, self.norm)
 
+    def scores(self, aligned: Aligned) -> Float64[np.ndarray, "query passage"]:
+        """The fused scores of runs that are aligned in the order of the weights."""
+        return mixed(normalised(aligned, self.norm), self.weights.values())
+
 
 def choose_weights(
     runs: Mapping[str, Run], qrels: Qrels, measure: str, norms: Sequence[str] = NORMS, steps: int = STEPS
