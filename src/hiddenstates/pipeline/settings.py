@@ -137,7 +137,7 @@ def _of_corpus(sections: Sections, _: str) -> Iterator[tuple[str, str | None]]:
     section = sections["corpus"].model_dump()
     found, own = section["huggingface"], section["source"]
     if own == "huggingface" and found:
-        yield from ((f"huggingface.{key}", found[key]) for key in ("passages", "queries", "images"))
+        yield from ((f"huggingface.{key}", found[key]) for key in ("passages", "articles", "queries", "images"))
     elif own not in NAMED:
         yield "source", own
 
