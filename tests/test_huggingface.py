@@ -297,6 +297,14 @@ def test_passages_have_what_their_article_says(with_articles: dict[str, Any], tm
     assert passages["id"][:] == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_a_title_that_the_passage_begins_with_is_encoded_once(with_articles: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"passage": f"Title {i // 2} [SEP] passage {i}", "index": i // 2} for i in range(6)]
+    Dataset.from_list(rows).save_to_disk(tmp_path / "titled")
+    kb = load(with_articles | {"passages": str(tmp_path / "titled")}, tmp_path).kb
+    assert kb.texts() == [row["passage"] for row in rows]
+    assert kb.passages[3] | {"title": "Title 1", "text": "[SEP] passage 3"} == kb.passages[3]
+
+
 def test_what_a_passage_says_itself_counts_more_than_its_article(with_articles: dict[str, Any], tmp_path: Path) -> None:
     rows = [{**row, "shown": "own.jpg" if i == 1 else None} for i, row in enumerate(PASSAGES)]
     Dataset.from_list(rows).save_to_disk(tmp_path / "own")
