@@ -37,9 +37,9 @@ def search_shards(folder: Path, queries: Embeddings, depth: int) -> Run:
 
 def _names(paths: list[Path], starts: list[int], rows: np.ndarray) -> Iterator[tuple[int, str]]:
     """The passage in each of these rows, in order; the ids of one shard in memory."""
-    for path, here in zip(paths, np.split(rows, np.searchsorted(rows, starts[1:-1])), strict=True):
+    parts = np.split(rows, np.searchsorted(rows, starts[1:-1]))
+    for path, first, here in zip(paths, starts, parts, strict=False):  # starts has the end, too
         ids = about(path)["ids"] if len(here) else []
-        first = starts[paths.index(path)]
         yield from ((row, ids[row - first]) for row in here.tolist())
 
 
