@@ -1,7 +1,8 @@
 """Every picture of a corpus from which a pool was drawn, embedded once by what was chosen, in shards on disk."""
 
 import json
-from collections.abc import Collection, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,9 +34,37 @@ class _About(BaseModel):
     faults: dict[str, str]
 
 
+class Pictures(ABC):
+    """The embeddings of different pictures. names: every image name -> the id of its content"""
+
+    names: Mapping[str, str]
+
+    @abstractmethod
+    def ids(self) -> Iterable[str]:
+        """Of the pictures, in the order of their embeddings."""
+
+    @abstractmethod
+    def parts(self) -> Iterable[Embeddings]:
+        """The embeddings, some in memory at a time."""
+
+
 @dataclass(frozen=True)
-class StoredPictures:
-    """The embeddings of all pictures. Made by `embed_everything`.
+class HeldPictures(Pictures):
+    """`Pictures` in memory."""
+
+    embeddings: Embeddings
+    names: Mapping[str, str]
+
+    def ids(self) -> Iterable[str]:
+        return self.embeddings.ids
+
+    def parts(self) -> Iterable[Embeddings]:
+        return [self.embeddings]
+
+
+@dataclass(frozen=True)
+class StoredPictures(Pictures):
+    """`Pictures` in shards on disk: those of all passages. Made by `embed_everything`.
 
     folder: of their shards, which `iter_embeddings` reads
     names:  every image name -> the id of its content, of files with equal content the first one's name
@@ -43,21 +72,24 @@ class StoredPictures:
     """
 
     folder: Path
-    names: dict[str, str]
-    faults: dict[str, str]
+    names: Mapping[str, str]
+    faults: Mapping[str, str]
 
-    def ids(self) -> Iterator[str]:
-        """Of the pictures, in the order in which they are stored."""
+    def ids(self) -> Iterable[str]:
         return (id for path in shard_paths(self.folder) for id in about(path)["ids"])
 
-    def select(self, ids: Collection[str]) -> Embeddings:
-        """The embeddings of these pictures, in the order in which they are stored."""
+    def parts(self) -> Iterable[Embeddings]:
+        return iter_embeddings(self.folder)
+
+    def select(self, ids: Collection[str]) -> HeldPictures:
+        """These pictures, in the order in which they are stored."""
         wanted, parts = frozenset(ids), []
-        for part in iter_embeddings(self.folder):
+        for part in self.parts():
             rows = [i for i, id in enumerate(part.ids) if id in wanted]
             parts.append(replace(part, ids=[part.ids[i] for i in rows], vectors=part.vectors[rows]))
         held = [id for part in parts for id in part.ids]
-        return replace(parts[0], ids=held, vectors=np.concatenate([part.vectors for part in parts]))
+        whole = replace(parts[0], ids=held, vectors=np.concatenate([part.vectors for part in parts]))
+        return HeldPictures(whole, self.names)
 
     @classmethod
     def load(cls, folder: Path) -> "StoredPictures":

@@ -35,7 +35,7 @@ class Aligned:
         return Run({query: dict(zip(names[i], row[i].tolist(), strict=True)) for query, row, i in rows})
 
     def best(self, scores: Float64[np.ndarray, "query passage"], depth: int) -> Run:
-        """`cut(fused(scores), depth)`, but that no more than `depth` passages are kept of those that tie at the end."""
+        """`cut(fused(scores), depth)`, but that no row grows beyond ten times the depth where many tie at its end."""
         held: Bool[np.ndarray, "query passage"] = np.logical_or.reduce(self.held)
         offered = np.where(held, scores, -np.inf)
         return Run({query: self._best(row, depth) for query, row in zip(self.queries, offered, strict=True)})
@@ -43,7 +43,7 @@ class Aligned:
     def _best(self, row: Float64[np.ndarray, " passage"], depth: int) -> dict[str, float]:
         least = np.partition(row, -depth)[-depth] if depth < len(row) else -np.inf
         kept = np.flatnonzero((row >= least) & (row > -np.inf))
-        kept = kept[np.argsort(-row[kept], kind="stable")][: 2 * depth]
+        kept = kept[np.argsort(-row[kept], kind="stable")][: 10 * depth]
         return dict(zip((self.passages[i] for i in kept.tolist()), row[kept].tolist(), strict=True))
 
 
@@ -103,18 +103,12 @@ def normalised(aligned: Aligned, norm: str) -> Scores:
     return _divided(centred, np.sqrt(np.square(centred).sum(-1, keepdims=True, where=held) / n))
 
 
-def reciprocal_rank(runs: Mapping[str, Run], k: int = 60) -> Run:
+def by_rank(aligned: Aligned, k: int = 60) -> Float64[np.ndarray, "query passage"]:
     """The sum over the runs of 1 / (k + rank), which needs no scores on one scale (Cormack et al. 2009).
 
     Equal scores share the last of their ranks, so that their order says nothing. A run adds nothing to a passage that
     it lacks.
     """
-    aligned = align(runs)
-    return aligned.fused(by_rank(aligned, k))
-
-
-def by_rank(aligned: Aligned, k: int = 60) -> Float64[np.ndarray, "query passage"]:
-    """The scores of `reciprocal_rank`."""
     ranks = rankdata(np.where(aligned.held, -aligned.scores, np.inf), method="max", axis=-1)
     found: Float64[np.ndarray, "query passage"] = np.where(aligned.held, 1 / (k + ranks), 0.0).sum(0)
     return found
@@ -129,14 +123,6 @@ def onto_passages(run: Run, passages: Mapping[str, str], queries: Mapping[str, s
     asked = queries if queries is not None else {query: query for query in run}
     rows = {image: _carried(run, image, passages) for image in dict.fromkeys(asked.values())}
     return Run({query: rows[image] for query, image in asked.items()})
-
-
-def within(run: Run, allowed: Mapping[str, Collection[str]]) -> Run:
-    """The run with only these passages of each query. A query that `allowed` does not name keeps all it has."""
-    kept = {
-        query: {p: row[p] for p in allowed[query] if p in row} for query, row in run.rows.items() if query in allowed
-    }
-    return Run({**run.rows, **kept})
 
 
 def cut(run: Run, depth: int) -> Run:

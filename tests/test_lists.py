@@ -1,4 +1,4 @@
-"""Image systems over all passages from lists on disk: what the lists in memory give, though a pool chose."""
+"""Systems that look at an image, over all passages, from lists on disk: what their definitions say."""
 
 import shutil
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import logsumexp
 from tiny import save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
@@ -20,13 +21,14 @@ from hiddenstates.encoding.sharded import encode_sharded
 from hiddenstates.images import everything as images_everything
 from hiddenstates.images.everything import StoredPictures, embed_everything
 from hiddenstates.images.several import several_views
-from hiddenstates.retrieval import looking
+from hiddenstates.retrieval import lists
+from hiddenstates.retrieval.fusion import weighted
 from hiddenstates.retrieval.index import IndexBundle, build_index, large
 from hiddenstates.retrieval.index.large import build_large
-from hiddenstates.retrieval.looking import Looked, look_everywhere
+from hiddenstates.retrieval.lists import Lists, Looked
 from hiddenstates.retrieval.pool import draw_pool
-from hiddenstates.retrieval.shown import Shown, search_images
-from hiddenstates.retrieval.systems import Lists, Tuned, answers, with_images
+from hiddenstates.retrieval.soft_filter import SoftFilter
+from hiddenstates.retrieval.systems import Tuned, answers, tune
 
 PLACES = ["bern", "paris", "rome", "italy", "france", "the city"]
 FACTS = ["flag", "capital", "river of france", "red", "blue", "the city", "is red", "is the capital of", "of the city"]
@@ -94,37 +96,62 @@ def looked(task: Task, eye: Encoder, clip: Clip, tmp_path: Path) -> Looked:
     return Looked(stored, views, dict(zip(task.queries["id"][:], images, strict=True)), clip)
 
 
-def in_memory(task: Task, questions: Embeddings, index: IndexBundle, looked: Looked) -> tuple[Lists, Shown]:
-    shown = Shown({}, looked.shown)
-    names = looked.pictures.names
-    of = zip(task.kb.ids, task.kb.passages["image"][:], strict=True)
-    shown = Shown({id: names[image] for id, image in of if image in names}, looked.shown)
-    images = search_images(looked.pictures.select(set(shown.passages.values())), looked.views)
-    return Lists.of(task, shown, index.search(questions, len(index.ids)), images, looked.clip), shown
-
-
 def tuned_on_a_pool(task: Task, bert: Encoder, questions: Embeddings, looked: Looked) -> Tuned:
     drawn, pool = draw_pool(task, 30, [])
     assert (pool.judged, pool.drawn) == (10, 20)
     index = build_index(bert.encode(drawn.kb.texts(), TEXT, drawn.kb.ids))
-    lists, shown = in_memory(drawn, questions, index, looked)
-    tuned = with_images(lists, shown, drawn.select(split="dev"), "mrr@10", [1, 2, 3], DEPTH).tuned
-    assert tuned is not None
-    return tuned
+    return tune(Lists.of(drawn, questions, index, looked), task.select(split="dev").qrels, "mrr@10", [1, 2, 3], DEPTH)
 
 
-def whole_rows(run: Run) -> dict[str, dict[str, float]]:
-    """Without those that tie at the end, of which not all are kept."""
-    found = {}
-    for query, row in run.rows.items():
-        last = min(row.values(), default=0.0)
-        tied = [p for p, score in row.items() if score == last] if len(row) >= DEPTH else []
-        found[query] = {p: score for p, score in row.items() if p not in tied}
-    return found
+def by_hand(task: Task, questions: Embeddings, index: IndexBundle, looked: Looked, tuned: Tuned) -> dict[str, Run]:
+    """Every system's whole list of each question, from its definition, a question at a time."""
+    names = looked.pictures.names
+    of = zip(task.kb.ids, task.kb.passages["image"][:], strict=True)
+    image_of = {id: names[image] for id, image in of if image in names}
+    (pictures,) = looked.pictures.parts()
+    title_of = dict(zip(task.kb.ids, task.kb.passages["title"][:], strict=True))
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for query, view in looked.shown.items():
+        own = query if task.ignore_identical_ids else None
+        text = {p: s for p, s in index.search(questions, len(index.ids))[query].items() if p != own}
+        asking = looked.views.vectors[looked.views.ids.index(view)].astype(float)
+        likeness = dict(zip(pictures.ids, (pictures.vectors.astype(float) @ asking).tolist(), strict=True))
+        image = {p: likeness[picture] for p, picture in image_of.items() if p != own}
+        named = looked.clip.embed_images([task.kb.images / view]) @ looked.clip.embed_texts(PLACES).T
+        name = {p: float(named[0, PLACES.index(title_of[p])]) for p in image}
+        runs = {"text": Run({query: text}), "image": Run({query: image})}
+        near = sorted(likeness, key=likeness.__getitem__, reverse=True)[: tuned.count]
+        rows = {
+            "image": image,
+            "name": name,
+            "weighted": dict(weighted(runs, tuned.weighting.weights, tuned.weighting.norm)[query]),
+            "reciprocal_rank": {
+                p: sum(1 / (60 + sum(other >= row[p] for other in row.values())) for row in (text, image) if p in row)
+                for p in text | image
+            },
+            "filtered": {p: score for p, score in text.items() if image_of.get(p) in near},
+            "soft_filter": softly(text, image, image_of, tuned.soft),
+        }
+        for system, row in rows.items():
+            found.setdefault(system, {})[query] = row
+    return {system: Run(rows) for system, rows in found.items()}
+
+
+def softly(
+    text: dict[str, float], image: dict[str, float], image_of: dict[str, str], soft: SoftFilter
+) -> dict[str, float]:
+    held = [text[p] for p in image if p in text]
+    lowest, mean, deviation = min(held), np.mean(held), np.std(held)
+    by_text = {p: (text.get(p, lowest) - mean) / deviation / soft.text for p in image}
+    looks = {p: (score - np.mean([*image.values()])) / np.std([*image.values()]) for p, score in image.items()}
+    of_image = {image_of[p]: score / soft.image for p, score in looks.items()}
+    shared = {picture: logsumexp([by_text[p] for p in image if image_of[p] == picture]) for picture in of_image}
+    whole = logsumexp(list(of_image.values()))
+    return {p: float(of_image[image_of[p]] - whole + by_text[p] - shared[image_of[p]]) for p in image}
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat nprobe=2"])
-def test_lists_on_disk_give_what_lists_in_memory_do(
+def test_over_all_passages_each_system_finds_what_its_definition_says_though_a_pool_chose(
     factory: str,
     task: Task,
     bert: Encoder,
@@ -134,41 +161,46 @@ def test_lists_on_disk_give_what_lists_in_memory_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(large, "SHARDS_A_PART", 2)
-    monkeypatch.setattr(looking, "ON_DISK", 4 * 54)
-    monkeypatch.setattr(looking, "AT_ONCE", 3 * 54)
-    monkeypatch.setattr(looking, "TITLES", 2)
+    monkeypatch.setattr(lists, "ON_DISK", 4 * 54)
+    monkeypatch.setattr(lists, "AT_ONCE", 3 * 54)
+    monkeypatch.setattr(lists, "TITLES", 2)
     encode_sharded(bert, task.kb, TEXT, tmp_path / "shards", size=10)
     served = build_large(tmp_path / "shards", tmp_path / "index", factory)
     tuned = tuned_on_a_pool(task, bert, questions, looked)
-    found = look_everywhere(task, questions, served, looked, tuned, DEPTH)
+    found = answers(Lists.of(task, questions, served, looked), tuned, DEPTH)
     index = build_index(bert.encode(task.kb.texts(), TEXT, task.kb.ids), factory)
-    wanted = answers(*in_memory(task, questions, index, looked), tuned, DEPTH)
+    wanted = by_hand(task, questions, index, looked, tuned)
     assert list(found) == list(wanted)
     for system, run in wanted.items():
-        ours, theirs = whole_rows(found[system]), whole_rows(run)
-        assert list(ours) == list(theirs) == task.queries["id"][:]
-        for query, row in theirs.items():
-            assert ours[query] == pytest.approx(row, abs=5e-4), (system, query)
-            assert len(found[system][query]) >= min(DEPTH, len(run[query])), "as many, ties at the end or not"
-    assert any(row for row in whole_rows(wanted["weighted"]).values())
+        assert list(found[system]) == list(run) == task.queries["id"][:]
+        for query, row in run.rows.items():
+            ranked = sorted(row.values(), reverse=True)[:DEPTH]
+            ours = found[system][query]
+            assert list(ours.values())[:DEPTH] == pytest.approx(ranked, abs=5e-4), (system, query)
+            assert ours == pytest.approx({p: row[p] for p in ours}, abs=5e-4), (system, query)
 
 
-def test_of_those_that_tie_at_the_end_as_many_are_kept_as_show_that_they_do(
-    task: Task, bert: Encoder, questions: Embeddings, looked: Looked
+def test_lists_that_fit_on_disk_at_once_say_the_same(
+    task: Task, bert: Encoder, questions: Embeddings, looked: Looked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuned = tuned_on_a_pool(task, bert, questions, looked)
     index = build_index(bert.encode(task.kb.texts(), TEXT, task.kb.ids))
-    run = look_everywhere(task, questions, index, looked, tuned, 3)["image"]
-    assert {len(row) for row in run.rows.values()} <= {6}, "a picture has eight passages or more: all of them tie"
-    assert all(len(set(row.values())) == 1 for row in run.rows.values())
+    tuned = tuned_on_a_pool(task, bert, questions, looked)
+    whole = Lists.of(task, questions, index, looked)
+    once = answers(whole, tuned, DEPTH) | {"text": whole.text(DEPTH)}
+    monkeypatch.setattr(lists, "ON_DISK", 54)
+    again = answers(whole, tuned, DEPTH) | {"text": whole.text(DEPTH)}
+    for system, run in once.items():
+        for query, row in run.rows.items():
+            assert again[system][query] == pytest.approx(row, abs=5e-4), (system, query)
 
 
-def test_every_picture_is_stored_once_and_what_is_broken_named(task: Task, eye: Encoder, looked: Looked) -> None:
-    stored = StoredPictures.load(looked.pictures.folder)
+@pytest.mark.usefixtures("looked")
+def test_every_picture_is_stored_once_and_what_is_broken_named(task: Task, eye: Encoder, tmp_path: Path) -> None:
+    stored = StoredPictures.load(tmp_path / "pictures")
     assert list(stored.ids()) == ["bern.png", "italy.png", "france.png", "the city.png"]
     assert stored.names["paris.png"] == "bern.png"
     assert list(stored.faults) == ["rome.png"]
-    some = stored.select({"the city.png", "bern.png"})
+    some = stored.select({"the city.png", "bern.png"}).embeddings
     assert some.ids == ["bern.png", "the city.png"]
     assert_allclose(some.vectors, eye.encode([task.kb.images / id for id in some.ids], LOOK).vectors, atol=1e-6)
 
@@ -182,8 +214,8 @@ def test_where_views_gained_their_mean_is_stored(
     names = list(stored.ids())
     clean = eye.pool(names, [task.kb.images / name for name in names], ["first"])
     mean = several_views(eye, task.kb.images, clean, LOOK, [2], "crop", 5).means[2]
-    assert_allclose(stored.select(names).vectors, choice.embed(mean).vectors, atol=1e-6)
-    assert np.abs(stored.select(names).vectors - choice.embed(clean).vectors).max() > 1e-3
+    assert_allclose(stored.select(names).embeddings.vectors, choice.embed(mean).vectors, atol=1e-6)
+    assert np.abs(stored.select(names).embeddings.vectors - choice.embed(clean).vectors).max() > 1e-3
 
 
 def test_pictures_that_are_not_there_are_asked_of_the_stage(tmp_path: Path) -> None:
