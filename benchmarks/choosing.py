@@ -21,18 +21,18 @@ from hiddenstates.core.joined import parse
 from hiddenstates.core.params import Corpus, EncoderSource, Strategies
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import training_passages
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.sharded import pool_task
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import training_passages
+from hiddenstates.encoding.sharding.sharded import pool_task
 from hiddenstates.report.significance import Comparison, compare
 from hiddenstates.report.space import short
 from hiddenstates.retrieval.bm25 import bm25_run
-from hiddenstates.retrieval.distinct import distinct
+from hiddenstates.retrieval.choosing.procedure import Search, decided
+from hiddenstates.retrieval.choosing.sharing import search_fused, share_words
 from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.procedure import Search, decided
-from hiddenstates.retrieval.sharing import search_fused, share_words
-from hiddenstates.retrieval.sweep import Sweep, extended, sweep
+from hiddenstates.retrieval.strategies.distinct import distinct
+from hiddenstates.retrieval.strategies.sweep import Sweep, extended, sweep
 from hiddenstates.retrieval.validation import Validation, cross_validated, equally, group_of
 
 PARAMS = Strategies()

@@ -24,10 +24,10 @@ from torch import nn  # noqa: E402
 from hiddenstates.core.params import Corpus  # noqa: E402
 from hiddenstates.core.strategy import DEFAULT  # noqa: E402
 from hiddenstates.corpora import load_task  # noqa: E402
-from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches  # noqa: E402
 from hiddenstates.encoding.encoder import Encoder, load_encoder  # noqa: E402
-from hiddenstates.encoding.linear import PackedLinear  # noqa: E402
-from hiddenstates.encoding.models import model_folder  # noqa: E402
+from hiddenstates.encoding.forward.linear import PackedLinear  # noqa: E402
+from hiddenstates.encoding.inputs.batching import TOKEN_BUDGET, length_batches  # noqa: E402
+from hiddenstates.encoding.models.files import model_folder  # noqa: E402
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 BATCH_SIZES = (8, 16, 32, 64)

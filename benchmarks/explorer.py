@@ -33,8 +33,8 @@ def write(n: int, folder: Path) -> None:
     """A task of n passages and ten questions, and their states, as the stages `corpus` and `states` leave them."""
     from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
     from hiddenstates.core.relevance import Qrels
+    from hiddenstates.encoding.embeddings.states import TaskStates
     from hiddenstates.encoding.encoder import load_encoder
-    from hiddenstates.encoding.states import TaskStates
 
     random = np.random.default_rng(0)
     words = np.char.add(*SYLLABLES[random.integers(len(SYLLABLES), size=(2, n, 40))])
@@ -70,8 +70,8 @@ def opened(folder: Path) -> None:
     """Open it, rank once more, and print what that took."""
     start = perf_counter()
     from hiddenstates.core.data import Task
+    from hiddenstates.encoding.embeddings.states import TaskStates
     from hiddenstates.encoding.encoder import load_encoder
-    from hiddenstates.encoding.states import TaskStates
     from hiddenstates.explorer.search import Explorer
     from hiddenstates.explorer.view import ExplorerView
 

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from hiddenstates.core import draws
 from hiddenstates.core.params import Corpus, Pretrain, load_params
 from hiddenstates.core.paths import params_file
 from hiddenstates.corpora import load_task
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.flags import read_flag
 from hiddenstates.corpora.countries.views import make_view
 from hiddenstates.pretrain.checkpoints import Checkpoints, train_clip

@@ -24,10 +24,10 @@ from transformers import AutoModel, AutoTokenizer, BertConfig
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, open_dataset, table
 from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.encoding import encoder as batches
-from hiddenstates.encoding.batching import GPU_BUDGET
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.models import model_folder
-from hiddenstates.encoding.sharded import encode_sharded, iter_embeddings
+from hiddenstates.encoding.inputs.batching import GPU_BUDGET
+from hiddenstates.encoding.models.files import model_folder
+from hiddenstates.encoding.sharding.sharded import encode_sharded, iter_embeddings
 
 os.environ["TOKENIZERS_PARALLELISM"] = "true"  # as anywhere but in benchmarks/encode.py
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from hiddenstates.core.data import Task
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.retrieval.distinct import distinct
-from hiddenstates.retrieval.gram import subset_ranks
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.measures import from_ranks
-from hiddenstates.retrieval.space import spaces
-from hiddenstates.retrieval.sweep import judged_pairs
+from hiddenstates.retrieval.ranks.gram import subset_ranks
+from hiddenstates.retrieval.strategies.distinct import distinct
+from hiddenstates.retrieval.strategies.space import spaces
+from hiddenstates.retrieval.strategies.sweep import judged_pairs
 
 MEASURES = ("mrr@10", "ndcg@10", "recall@10")
 

@@ -28,10 +28,10 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from hiddenstates.core.errors import LabError, shortened
 from hiddenstates.core.paths import ROOT, out_folder
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.examining import TOLERANCE, same
-from hiddenstates.encoding.families import parts_of
-from hiddenstates.encoding.models import load_found
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.forward.examining import TOLERANCE, same
+from hiddenstates.encoding.forward.families import parts_of
+from hiddenstates.encoding.inspection.small import save_small
+from hiddenstates.encoding.models.files import load_found
 
 SECONDS = 120
 """A type that takes longer is given up."""

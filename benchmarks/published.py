@@ -26,10 +26,10 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.params import Corpus
 from hiddenstates.core.relevance import Run
 from hiddenstates.corpora import load_task
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.models import model_folder
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.prompts import Side, sides
+from hiddenstates.encoding.inputs.prompts import Side, sides
+from hiddenstates.encoding.models.files import model_folder
 from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.measures import correlate, mean_score
 

@@ -45,8 +45,8 @@ def vectors(n: int, seed: int) -> np.ndarray:
 def synthesize(n: int, folder: Path) -> None:
     """Shards as `encode_sharded` leaves them."""
     from hiddenstates.core.strategy import DEFAULT
-    from hiddenstates.encoding.pooled import Embeddings
-    from hiddenstates.encoding.shards import save_embeddings
+    from hiddenstates.encoding.embeddings.pooled import Embeddings
+    from hiddenstates.encoding.sharding.shards import save_embeddings
 
     folder.mkdir()
     names = []
@@ -81,7 +81,7 @@ def encode(kind: str, n: int, folder: Path) -> Numbers:
     from hiddenstates.core.data import KnowledgeBase, open_dataset
     from hiddenstates.core.strategy import DEFAULT
     from hiddenstates.encoding.encoder import load_encoder
-    from hiddenstates.encoding.sharded import encode_sharded
+    from hiddenstates.encoding.sharding.sharded import encode_sharded
 
     torch.set_num_threads(THREADS)
     kb = KnowledgeBase(open_dataset(str(folder / f"{kind}-{n}"), None, None), folder, "countries")
@@ -103,7 +103,7 @@ def build(kind: str, n: int, folder: Path) -> Numbers:
 def search(kind: str, n: int, folder: Path) -> Numbers:
     """Seconds of a thousand queries in one batch; opening the index, which hashes its files, is told apart."""
     from hiddenstates.core.strategy import DEFAULT
-    from hiddenstates.encoding.pooled import Embeddings
+    from hiddenstates.encoding.embeddings.pooled import Embeddings
     from hiddenstates.retrieval.index import IndexBundle
 
     start = perf_counter()

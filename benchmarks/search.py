@@ -38,8 +38,8 @@ from hiddenstates.core.params import Countries  # noqa: E402
 from hiddenstates.core.relevance import Run  # noqa: E402
 from hiddenstates.core.strategy import DEFAULT  # noqa: E402
 from hiddenstates.corpora.countries.world import read_world  # noqa: E402
+from hiddenstates.encoding.embeddings.pooled import Embeddings  # noqa: E402
 from hiddenstates.encoding.encoder import load_encoder  # noqa: E402
-from hiddenstates.encoding.pooled import Embeddings  # noqa: E402
 from hiddenstates.retrieval.index import IndexBundle, agreement, build_index  # noqa: E402
 
 MODEL, TOKENS = "sentence-transformers/all-MiniLM-L6-v2", 24

@@ -24,17 +24,17 @@ import numpy as np
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.files import on_disk
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import training_passages
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import training_passages
+from hiddenstates.encoding.forward.families import State
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM
 from hiddenstates.retrieval.deep.spaces import Ranked, search
-from hiddenstates.retrieval.distinct import distinct
-from hiddenstates.retrieval.gram import subset_ranks
 from hiddenstates.retrieval.measures import from_ranks
-from hiddenstates.retrieval.space import Space, spaces
-from hiddenstates.retrieval.sweep import MOST, judged_pairs, sweep
+from hiddenstates.retrieval.ranks.gram import subset_ranks
+from hiddenstates.retrieval.strategies.distinct import distinct
+from hiddenstates.retrieval.strategies.space import Space, spaces
+from hiddenstates.retrieval.strategies.sweep import MOST, judged_pairs, sweep
 from hiddenstates.retrieval.validation import equally
 
 MEASURES = ("mrr@10", "ndcg@10", "recall@10")

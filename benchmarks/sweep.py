@@ -24,7 +24,7 @@ for _name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from hiddenstates.retrieval.gram import Pairs, subset_ranks  # noqa: E402
+from hiddenstates.retrieval.ranks.gram import Pairs, subset_ranks  # noqa: E402
 
 POOLINGS = 5
 

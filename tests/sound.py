@@ -24,9 +24,9 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora import load_task
 from hiddenstates.corpora.tagged import read_tagged
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.multimodal.authors import load_authors
 from hiddenstates.multimodal.configuration import VLT5Config
 from hiddenstates.retrieval.index import IndexBundle, build_index

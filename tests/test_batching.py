@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiddenstates.encoding.batching import length_batches
+from hiddenstates.encoding.inputs.batching import length_batches
 
 
 @given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 100))

@@ -12,9 +12,9 @@ from tiny import save_image, save_tiny
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.encoding.boxes import GridBoxes, StoredBoxes, load_boxes, store_boxes, with_stored
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.sharded import pool_task
+from hiddenstates.encoding.models.boxes import GridBoxes, StoredBoxes, load_boxes, store_boxes, with_stored
+from hiddenstates.encoding.sharding.sharded import pool_task
 
 
 @pytest.fixture(scope="module")

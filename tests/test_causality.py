@@ -4,8 +4,8 @@ import pytest
 from tiny import save_tiny
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.causality import changed
 from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.inspection.causality import changed
 
 TOKENS = [2, 5, 6, 7, 8, 3]
 

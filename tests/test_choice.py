@@ -11,8 +11,8 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.fitting import fitted
 
 CHOICE = Choice(Strategy.parse("concat(3..6)/max"), "abc", {"measure": "mrr@10", "split": "dev", "score": 0.5})
 

@@ -3,8 +3,8 @@ import pytest
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.retrieval.choosing import choose, overall
-from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.choosing.best import choose, overall
+from hiddenstates.retrieval.strategies.sweep import Sweep
 
 SCORES = {
     #             a mrr, a ndcg, b mrr, b ndcg

@@ -21,9 +21,9 @@ from hiddenstates.core.paths import ROOT
 from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.engines import LOCAL, Engine, open_engine
-from hiddenstates.encoding.sharded import encode_sharded, pool_corpus
-from hiddenstates.encoding.shards import SHARD, Work
+from hiddenstates.encoding.sharding.engines import LOCAL, Engine, open_engine
+from hiddenstates.encoding.sharding.sharded import encode_sharded, pool_corpus
+from hiddenstates.encoding.sharding.shards import SHARD, Work
 from hiddenstates.images.features import embed_files
 
 pytest.importorskip("ray", reason="Ray is an extra, and not installed: pip install 'ray[data]'")
@@ -31,8 +31,8 @@ pytest.importorskip("ray", reason="Ray is an extra, and not installed: pip insta
 import ray
 from ray.cluster_utils import Cluster
 
-from hiddenstates.encoding import cluster as cluster_module
-from hiddenstates.encoding.cluster import ShardMaker
+from hiddenstates.encoding.sharding import cluster as cluster_module
+from hiddenstates.encoding.sharding.cluster import ShardMaker
 
 SMALL = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_log_monitor": False}
 HEAD = SMALL | {"include_dashboard": False, "no_monitor": True}

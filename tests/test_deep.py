@@ -8,19 +8,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_sweep import MEASURES, TRAIN, states, task
 
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.forward.families import State
+from hiddenstates.retrieval.choosing.procedure import picked
 from hiddenstates.retrieval.deep import near as near_module
 from hiddenstates.retrieval.deep.best_first import best_first, members, seeds
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM
 from hiddenstates.retrieval.deep.near import Near, guiding, packed_gram
 from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
-from hiddenstates.retrieval.gram import Pairs, subset_cosines, subset_ranks
-from hiddenstates.retrieval.procedure import picked
-from hiddenstates.retrieval.space import spaces
-from hiddenstates.retrieval.sweep import extended, sweep, sweep_again
+from hiddenstates.retrieval.ranks.gram import Pairs, subset_cosines, subset_ranks
+from hiddenstates.retrieval.strategies.space import spaces
+from hiddenstates.retrieval.strategies.sweep import extended, sweep, sweep_again
 
 LAYERS, QUERIES, PASSAGES, WIDTH = 5, 30, 400, 16
 

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 from tiny import pooled_states
 
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.retrieval.distinct import distinct
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.retrieval.strategies.distinct import distinct
 
 
 def twins(states: PooledStates) -> PooledStates:

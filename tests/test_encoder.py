@@ -16,11 +16,11 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding import encoder as module
-from hiddenstates.encoding.baseline import Baseline
+from hiddenstates.encoding.embeddings.pooling import POOLINGS
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.models import model_folder
-from hiddenstates.encoding.pooling import POOLINGS
-from hiddenstates.encoding.sharded import pool_task
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.files import model_folder
+from hiddenstates.encoding.sharding.sharded import pool_task
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 TEXTS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]

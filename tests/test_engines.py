@@ -3,7 +3,7 @@ import importlib.util
 import pytest
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.engines import LOCAL, Engine, open_engine
+from hiddenstates.encoding.sharding.engines import LOCAL, Engine, open_engine
 
 
 def test_the_local_engine_is_open_already() -> None:

@@ -12,9 +12,9 @@ from torch import nn
 
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.exits import Exit, find_exits
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.forward.exits import Exit, find_exits
+from hiddenstates.encoding.forward.families import State
+from hiddenstates.encoding.inspection.small import save_small
 
 TEXTS = ["the flag of bern is red", "a", "bern"]
 INSIDE = {"opt": [0], "longformer": [0, 1, 2, 3], "vl-t5": [0], "vl-bart": [0]}

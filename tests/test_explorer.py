@@ -16,9 +16,9 @@ from hiddenstates.core.joined import Fused
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer import opening
 from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.grid import curves

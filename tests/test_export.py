@@ -16,8 +16,8 @@ from hiddenstates.cli import main
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import parse
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.fitting import fitted
 from hiddenstates.export.folder import FARTHEST, export
 
 WORDS = [

@@ -9,7 +9,7 @@ from tiny import save_image, save_tiny
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.inspection.small import save_small
 from hiddenstates.images import maps
 from hiddenstates.images.eye import load_eye, poolings_of
 from hiddenstates.images.maps import Example, patch_maps

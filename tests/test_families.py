@@ -4,10 +4,10 @@ import pytest
 from tiny import save_tiny, tiny_model
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding import families
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.families import FAMILIES, Family, State, part_of, parts_of
-from hiddenstates.encoding.small import small_model
+from hiddenstates.encoding.forward import families
+from hiddenstates.encoding.forward.families import FAMILIES, Family, State, part_of, parts_of
+from hiddenstates.encoding.inspection.small import small_model
 
 
 @pytest.mark.parametrize(

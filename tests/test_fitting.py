@@ -8,9 +8,9 @@ from tiny import pooled_states
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.pooled import layer_normed
-from hiddenstates.encoding.whitening import Whitenings, fit
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import layer_normed
+from hiddenstates.encoding.embeddings.whitening import Whitenings, fit
 
 
 def test_each_state_is_whitened_by_itself_after_its_layer_norm() -> None:

@@ -3,7 +3,7 @@ from tiny import pooled_states
 
 from hiddenstates.core.joined import parse
 from hiddenstates.report import frontier
-from hiddenstates.retrieval.limits import Limits
+from hiddenstates.retrieval.choosing.limits import Limits
 
 SCORES = pd.Series(
     {

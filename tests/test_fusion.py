@@ -6,7 +6,7 @@ import pytest
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
-from hiddenstates.retrieval.fusion import NORMS, align, by_rank, cut, onto_passages, otherwise, weighted
+from hiddenstates.retrieval.fusion.runs import NORMS, align, by_rank, cut, onto_passages, otherwise, weighted
 
 TEXT = Run({"q": {"a": 0.9, "b": 0.5, "c": 0.1}})
 IMAGE = Run({"q": {"b": 8.0, "c": 4.0, "d": 0.0}})

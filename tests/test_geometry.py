@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hiddenstates.encoding.geometry import alignment, crowding, lengths, nearest_alone, units
+from hiddenstates.encoding.inspection.geometry import alignment, crowding, lengths, nearest_alone, units
 
 RANDOM = np.random.default_rng(0)
 

@@ -13,9 +13,9 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.encoding import encoder as module
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.engines import open_engine
-from hiddenstates.encoding.sharded import encode_sharded
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.inspection.small import save_small
+from hiddenstates.encoding.sharding.engines import open_engine
+from hiddenstates.encoding.sharding.sharded import encode_sharded
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hiddenstates.retrieval import gram
-from hiddenstates.retrieval.exact import TIE
-from hiddenstates.retrieval.gram import Pairs, subset_cosines, subset_ranks
-from hiddenstates.retrieval.subsets import LANES, subset_sums
-from hiddenstates.retrieval.walk import CHUNK
+from hiddenstates.retrieval.ranks import gram
+from hiddenstates.retrieval.ranks.exact import TIE
+from hiddenstates.retrieval.ranks.gram import Pairs, subset_cosines, subset_ranks
+from hiddenstates.retrieval.ranks.subsets import LANES, subset_sums
+from hiddenstates.retrieval.ranks.walk import CHUNK
 
 N_LAYERS, N_QUERIES, N_PASSAGES, WIDTH = 4, CHUNK + 5, 3 * LANES + 11, 12
 Corpus = tuple[np.ndarray, np.ndarray, Pairs]

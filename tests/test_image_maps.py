@@ -16,7 +16,7 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.readers import TextImage
+from hiddenstates.encoding.inputs.readers import TextImage
 from hiddenstates.images import maps
 from hiddenstates.images.maps import Example, examples, patch_maps
 

@@ -11,7 +11,7 @@ import pytest
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index import IndexBundle, Metric, agreement, build_index
 
 UNIT, RAW = Strategy.parse("2/mean"), Strategy.parse("2/mean+raw")

@@ -7,7 +7,7 @@ import pytest
 from test_index import PASSAGES, QUERIES, RAW, embeddings, knowledge
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index import added, agreement, build_index, building, missing
 from hiddenstates.retrieval.index.building import filled
 

@@ -12,9 +12,9 @@ import pytest
 from test_index import PASSAGES, QUERIES, RAW, embeddings, no_file_above
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.sharded import MANIFEST
-from hiddenstates.encoding.shards import save_embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.sharding.sharded import MANIFEST
+from hiddenstates.encoding.sharding.shards import save_embeddings
 from hiddenstates.retrieval.index import IndexBundle, added, agreement, build_index, building, large
 from hiddenstates.retrieval.index.large import build_large
 

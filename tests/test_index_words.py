@@ -7,7 +7,7 @@ from test_index import embeddings
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.bm25 import Words, fuse
 from hiddenstates.retrieval.index import IndexBundle, added, beside, build_index
 

@@ -9,7 +9,7 @@ from tiny import pooled_states
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Joined, join, parse, terms
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.fitting import fitted
+from hiddenstates.encoding.embeddings.fitting import fitted
 
 
 @st.composite

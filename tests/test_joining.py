@@ -6,11 +6,11 @@ from test_sweep import MEASURES, TRAIN, states, task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import join, parse
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.fitting import fitted_all
-from hiddenstates.retrieval.joining import WEIGHTS, sweep_joined
+from hiddenstates.encoding.embeddings.fitting import fitted_all
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import extended, sweep
+from hiddenstates.retrieval.strategies.joining import WEIGHTS, sweep_joined
+from hiddenstates.retrieval.strategies.sweep import extended, sweep
 
 NAMES = ["2/mean", "concat(0,1)/first+ln+each.5", "sum(0..2)/mean+white.9", "0.5*0/first & 0.5*1/first"]
 CANDIDATES = [parse(name) for name in NAMES]
@@ -67,9 +67,9 @@ def test_equal_passages_are_tied_and_ties_are_misses() -> None:
 
 def test_small_blocks_and_little_room_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = sweep_joined(states(), task(), CANDIDATES, MEASURES, WHITENING)
-    monkeypatch.setattr("hiddenstates.retrieval.joining.BLOCK_BYTES", 4 * 4 * 90 * 7)
-    monkeypatch.setattr("hiddenstates.retrieval.joining.CAPACITY", 1)
-    monkeypatch.setattr("hiddenstates.retrieval.joining.ROUNDING", 0.01)  # nearly everything is near
+    monkeypatch.setattr("hiddenstates.retrieval.strategies.joining.BLOCK_BYTES", 4 * 4 * 90 * 7)
+    monkeypatch.setattr("hiddenstates.retrieval.strategies.joining.CAPACITY", 1)
+    monkeypatch.setattr("hiddenstates.retrieval.strategies.joining.ROUNDING", 0.01)  # nearly everything is near
     again = sweep_joined(states(), task(), CANDIDATES, MEASURES, WHITENING)
     for measure in MEASURES:
         assert_array_equal(again.values[measure], whole.values[measure])

@@ -8,11 +8,11 @@ import pytest
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.forward.families import State
 from hiddenstates.report.keeping import choose_or_keep
-from hiddenstates.retrieval.sweep import sweep
+from hiddenstates.retrieval.strategies.sweep import sweep
 
 N = 40
 DEFAULT = Strategy.parse("-1/mean")

@@ -14,9 +14,9 @@ from tiny import save_tiny
 
 from hiddenstates.core.data import Task
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.retrieval.choosing.limits import Limits
 from hiddenstates.retrieval.index import IndexBundle
-from hiddenstates.retrieval.limits import Limits
 from hiddenstates.run import run_stage
 
 REAL = {"another_encoder": [], "pictures_missing": ["compare"]}

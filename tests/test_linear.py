@@ -9,8 +9,8 @@ from tiny import tiny_model
 from torch import nn
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding import linear as module
-from hiddenstates.encoding.linear import CACHES, CastLinear, PackedLinear, pack
+from hiddenstates.encoding.forward import linear as module
+from hiddenstates.encoding.forward.linear import CACHES, CastLinear, PackedLinear, pack
 
 bfloat16 = pytest.mark.skipif(
     not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU has no bfloat16 instructions"
@@ -87,7 +87,7 @@ def test_cast_and_packed_agree() -> None:
 
 GROWTH = """
 import psutil, torch
-from hiddenstates.encoding.linear import PackedLinear
+from hiddenstates.encoding.forward.linear import PackedLinear
 
 layer, held = PackedLinear(torch.nn.Linear(384, 384), torch.float32), []
 with torch.inference_mode():

@@ -9,8 +9,8 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.stage import NOTHING
-from hiddenstates.encoding.cutting import cuts, cuts_of_task
 from hiddenstates.encoding.encoder import load_encoder
+from hiddenstates.encoding.inspection.cutting import cuts, cuts_of_task
 from hiddenstates.encoding.lineup import LEFT_OUT, load_lineup, write_left_out
 
 

@@ -15,20 +15,20 @@ from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.clip import Clip, load_clip
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.sharded import encode_sharded
+from hiddenstates.encoding.sharding.sharded import encode_sharded
 from hiddenstates.images import everything as images_everything
 from hiddenstates.images.everything import StoredPictures, embed_everything
 from hiddenstates.images.several import several_views
-from hiddenstates.retrieval import lists
-from hiddenstates.retrieval.fusion import weighted
+from hiddenstates.retrieval.fusion import lists
+from hiddenstates.retrieval.fusion.lists import Lists, Looked
+from hiddenstates.retrieval.fusion.runs import weighted
+from hiddenstates.retrieval.fusion.soft_filter import SoftFilter
+from hiddenstates.retrieval.fusion.systems import Tuned, answers, tune
 from hiddenstates.retrieval.index import IndexBundle, build_index, large
 from hiddenstates.retrieval.index.large import build_large
-from hiddenstates.retrieval.lists import Lists, Looked
 from hiddenstates.retrieval.pool import draw_pool
-from hiddenstates.retrieval.soft_filter import SoftFilter
-from hiddenstates.retrieval.systems import Tuned, answers, tune
 
 PLACES = ["bern", "paris", "rome", "italy", "france", "the city"]
 FACTS = ["flag", "capital", "river of france", "red", "blue", "the city", "is red", "is the capital of", "of the city"]

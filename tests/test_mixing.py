@@ -10,16 +10,16 @@ from tiny import STATES
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
-from hiddenstates.retrieval import mixing
-from hiddenstates.retrieval.choosing import overall
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
+from hiddenstates.retrieval.choosing.best import overall
 from hiddenstates.retrieval.measures import correlate, evaluate
-from hiddenstates.retrieval.mixing import learn_weights
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import Sweep, extended, sweep
+from hiddenstates.retrieval.strategies import mixing
+from hiddenstates.retrieval.strategies.mixing import learn_weights
+from hiddenstates.retrieval.strategies.sweep import Sweep, extended, sweep
 
 N, WIDTH = 60, 8
 MEASURES = ["recall@3", "mrr@10", "ndcg@10"]

@@ -11,12 +11,12 @@ from tiny import save_image
 from torch import Tensor
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding import examining
+from hiddenstates.encoding.embeddings.pooling import POOLINGS
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.kinds import KINDS, shown_kinds
-from hiddenstates.encoding.pooling import POOLINGS
-from hiddenstates.encoding.readers import Row, TextReader
-from hiddenstates.encoding.small import save_small
+from hiddenstates.encoding.forward import examining
+from hiddenstates.encoding.inputs.readers import Row, TextReader
+from hiddenstates.encoding.inspection.kinds import KINDS, shown_kinds
+from hiddenstates.encoding.inspection.small import save_small
 
 TEXTS = ["the flag of bern is red", "a", "bern"]
 BY_LENGTH = ("fnet", "convbert")

@@ -16,7 +16,8 @@ from transformers import AutoModel
 from hiddenstates.core import paths
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.models import (
+from hiddenstates.encoding.inspection.small import small_model
+from hiddenstates.encoding.models.files import (
     BUNDLES,
     READ,
     Bundle,
@@ -28,7 +29,6 @@ from hiddenstates.encoding.models import (
     load_tokenizer,
     model_folder,
 )
-from hiddenstates.encoding.small import small_model
 from hiddenstates.tokenizing.faults import faults, too_large
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

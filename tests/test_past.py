@@ -5,7 +5,7 @@ from tiny import save_tiny
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.past import past_shapes
+from hiddenstates.encoding.inspection.past import past_shapes
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])

@@ -7,7 +7,7 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil, ViTImageProcessorPil
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pixels import THIN, cropped, pixel_values
+from hiddenstates.encoding.inputs.pixels import THIN, cropped, pixel_values
 
 LEVEL = 1 / 255 / 0.26130258  # of 255, after normalisation by the smallest of CLIP's deviations
 

@@ -9,9 +9,9 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.sharded import encode_sharded, pool_task
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.sharding.sharded import encode_sharded, pool_task
 from hiddenstates.retrieval.bm25 import bm25_run
 from hiddenstates.retrieval.everything import search_everything
 from hiddenstates.retrieval.index.large import build_large

@@ -8,10 +8,10 @@ from tiny import STATES, pooled_states
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT, Strategy
-from hiddenstates.encoding.baseline import MEAN
-from hiddenstates.encoding.head import Linear
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.whitening import Whitening, Whitenings
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings
+from hiddenstates.encoding.models.baseline import MEAN
+from hiddenstates.encoding.models.head import Linear
 
 # Two items of two dimensions at three layers.
 HAND = np.array([[[3, 4], [1, 0]], [[0, 2], [0, 5]], [[6, 8], [-2, 0]]], dtype=np.float32)

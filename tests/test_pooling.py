@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooling import POOLINGS, HiddenStates, Pooling, get_pooling
+from hiddenstates.encoding.embeddings.pooling import POOLINGS, HiddenStates, Pooling, get_pooling
 
 LENGTHS = [3, 7, 2, 5]
 every_pooling = pytest.mark.parametrize("function", POOLINGS.values(), ids=POOLINGS)

@@ -9,11 +9,11 @@ import torch
 from test_pretrain_data import task_of
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from hiddenstates.core import draws
 from hiddenstates.core.params import MadeUp, Pretrain, SmallCLIP, SmallVL, ViewCounts
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.flags import read_flag
 from hiddenstates.corpora.countries.views import make_view
-from hiddenstates.encoding.boxes import load_boxes
+from hiddenstates.encoding.models.boxes import load_boxes
 from hiddenstates.pretrain import evaluation, summary
 from hiddenstates.pretrain.experiment import Experiment, run_experiment
 from hiddenstates.pretrain.knowledge import read_knowledge

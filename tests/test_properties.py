@@ -20,8 +20,8 @@ from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora.checks import checked
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.retrieval.gram import subset_ranks
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.retrieval.ranks.gram import subset_ranks
 
 bounded = settings(derandomize=True, deadline=None, max_examples=60)
 

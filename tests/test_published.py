@@ -30,8 +30,8 @@ from torch import nn
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.prompts import Side
-from hiddenstates.encoding.published import MODES, read_published
+from hiddenstates.encoding.inputs.prompts import Side
+from hiddenstates.encoding.models.published import MODES, read_published
 
 TEXTS = [
     "the capital of france is paris",

@@ -23,11 +23,11 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import DEFAULT, Strategy
-from hiddenstates.encoding.boxes import TextImageReader
+from hiddenstates.encoding.embeddings.pooling import POOLINGS, HiddenStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.pooling import POOLINGS, HiddenStates
-from hiddenstates.encoding.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
-from hiddenstates.encoding.sharded import pool_task
+from hiddenstates.encoding.inputs.readers import Batch, ImageReader, Reader, Row, TextImage, TextReader
+from hiddenstates.encoding.models.boxes import TextImageReader
+from hiddenstates.encoding.sharding.sharded import pool_task
 from hiddenstates.multimodal import VLBartForConditionalGeneration, VLT5ForConditionalGeneration
 
 WORDS = ["the capital of france is paris", "bern", "", "the river of the city of rome is the flag", "red flags"]

@@ -2,8 +2,8 @@ from numpy.testing import assert_array_equal
 from tiny import pooled_states
 
 from hiddenstates.core.joined import parse
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.retrieval.reducing import reduced
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.retrieval.strategies.reducing import reduced
 
 PASSAGES = pooled_states(50)
 TRAINING = PASSAGES.ids[:40]

@@ -12,8 +12,8 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 
 TRAIN, STATES = pooled_states(60), pooled_states(9, seed=1)
 

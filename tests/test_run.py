@@ -16,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from hiddenstates import run
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import SECTIONS, Section
-from hiddenstates.core.scrub import ELSEWHERE
 from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.pipeline.scrub import ELSEWHERE
 from hiddenstates.run import ENVIRONMENT, main, run_stage
 
 WORK = """

@@ -6,7 +6,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from hiddenstates.core.scrub import INJECTED, PARAMETERS, scrub
+from hiddenstates.pipeline.scrub import INJECTED, PARAMETERS, scrub
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 

@@ -8,12 +8,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from tiny import save_image, save_tiny
 
+from hiddenstates.core import draws
 from hiddenstates.core.images import read_image
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.corpora.countries import draws
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.pooled import PooledStates
 from hiddenstates.images import several
 from hiddenstates.images.several import KINDS, best_of, crop, several_views
 

@@ -9,9 +9,9 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.stage import Stage
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.sharded import encode_sharded, iter_embeddings, pool_corpus, progress_folder
+from hiddenstates.encoding.sharding.sharded import encode_sharded, iter_embeddings, pool_corpus, progress_folder
 
 TEXTS = ["bern", "paris is red", "the river", "rome", "the flag of italy"]
 STRATEGY = Strategy.parse("concat(0,-1)/max+ln")

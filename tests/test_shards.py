@@ -9,11 +9,11 @@ from tiny import save_image, save_tiny
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import DEFAULT
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.engines import LOCAL
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.shards import Work, load_embeddings, save_embeddings
-from hiddenstates.encoding.whitening import Whitening, Whitenings
+from hiddenstates.encoding.sharding.engines import LOCAL
+from hiddenstates.encoding.sharding.shards import Work, load_embeddings, save_embeddings
 
 TEXTS = ["bern", "paris is red", "the river", "rome", "the flag of italy"]
 
@@ -121,7 +121,7 @@ def test_a_shard_about_other_items_is_made_again(work: Work, tiny: Encoder) -> N
 
 
 def test_of_a_shard_that_fails_nothing_stays(work: Work, tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hiddenstates.encoding.shards.save_embeddings", lambda made, path: 1 / 0)
+    monkeypatch.setattr("hiddenstates.encoding.sharding.shards.save_embeddings", lambda made, path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         LOCAL.make(tiny, work)
     assert list(work.folder.iterdir()) == []

@@ -5,8 +5,8 @@ from tiny import pooled_states
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.retrieval.shown import Shown
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.retrieval.fusion.shown import Shown
 
 # Two facts of Monaco, one of Indonesia, whose flag is the same, one of Japan, one whose image is broken, one without.
 PASSAGES = {"mc0": "mc.png", "mc1": "mc.png", "id0": "id.png", "jp0": "jp.png", "br0": "broken.png", "x0": ""}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.fusion import align
+from hiddenstates.retrieval.fusion.runs import align
+from hiddenstates.retrieval.fusion.soft_filter import Pictured, SoftFilter, choose_soft_filter
 from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.soft_filter import Pictured, SoftFilter, choose_soft_filter
 
 IMAGE_OF = {"a1": "a", "a2": "a", "b1": "b", "b2": "b"}
 TEXT = Run({"q": {"a1": 3.0, "a2": 1.0, "b1": 3.0, "b2": 1.0, "none": 9.0}})  # mean 2, deviation 1

@@ -8,7 +8,7 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.report.space import exchanged, kinds, not_told_apart, shrinking, spaces, top, weights
-from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep
 
 N_QUERIES = 60
 NAMES = ["0/mean", "1/mean", "2/mean", "sum(0,1)/mean", "sum(1,2)/mean", "concat(0,2)/mean", "sum(0..2)/mean"]

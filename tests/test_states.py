@@ -8,9 +8,9 @@ from tiny import pooled_states
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import Baseline
-from hiddenstates.encoding.head import Linear
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.head import Linear
 
 
 def test_the_states_of_a_task_come_back(tmp_path: Path) -> None:

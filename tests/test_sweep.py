@@ -10,14 +10,14 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import Baseline
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.head import Normalize
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.models.baseline import Baseline
+from hiddenstates.encoding.models.head import Normalize
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import Sweep, sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep, sweep
 
 MEASURES = ["recall@3", "mrr@10", "ndcg@10"]
 N_PASSAGES, N_QUERIES, WIDTH = 90, 30, 8

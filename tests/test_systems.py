@@ -10,13 +10,13 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.relevance import Qrels, Run
 from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.encoding.clip import Clip
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.images.everything import HeldPictures
+from hiddenstates.retrieval.fusion.lists import Lists, Looked
+from hiddenstates.retrieval.fusion.shown import Shown
+from hiddenstates.retrieval.fusion.systems import answers, best_of_each, oracles, read_joint, tune
 from hiddenstates.retrieval.index import build_index
-from hiddenstates.retrieval.lists import Lists, Looked
 from hiddenstates.retrieval.measures import evaluate
-from hiddenstates.retrieval.shown import Shown
-from hiddenstates.retrieval.systems import answers, best_of_each, oracles, read_joint, tune
 
 PASSAGES = {f"{entity}/{topic}": f"{entity}.png" for entity in ("mc", "jp", "ch") for topic in ("capital", "money")}
 VIEWS = {"d0": "view-mc.png", "d1": "view-jp.png", "t0": "view-ch.png"}

@@ -7,9 +7,9 @@ from tiny import KINDS, save_image, save_tiny
 from torch import Tensor, nn
 
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.readers import Input, TextImage
-from hiddenstates.encoding.tracing import listed, overview, trace
+from hiddenstates.encoding.forward.families import State
+from hiddenstates.encoding.forward.tracing import listed, overview, trace
+from hiddenstates.encoding.inputs.readers import Input, TextImage
 
 BERT = [State("embeddings", "embeddings.LayerNorm", "embeddings.LayerNorm")]
 BERT += [State(f"encoder.layer.{i}", n := f"encoder.layer.{i}.output.LayerNorm", n) for i in range(3)]

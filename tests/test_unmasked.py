@@ -4,7 +4,7 @@ import pytest
 from tiny import save_tiny
 
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.unmasked import PLACES, without_mask
+from hiddenstates.encoding.inspection.unmasked import PLACES, without_mask
 
 POOLINGS = ["first", "last", "mean", "max", "eos"]
 SAME = 1 - 5e-6

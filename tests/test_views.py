@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from hiddenstates.corpora.countries.draws import generator
+from hiddenstates.core.draws import generator
 from hiddenstates.corpora.countries.facts import read_countries
 from hiddenstates.corpora.countries.flags import read_flag
 from hiddenstates.corpora.countries.views import make_view

@@ -4,7 +4,7 @@ import pytest
 from tiny import VOCABULARY, save_tokenizer
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.vocabulary import TRAINED, read_tokenizer
+from hiddenstates.encoding.inspection.vocabulary import TRAINED, read_tokenizer
 
 TEXTS = [f"Word{i} is the capital of a place" for i in range(200)]
 

@@ -5,9 +5,9 @@ import pytest
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.fusion import NORMS, Aligned, align, weighted
+from hiddenstates.retrieval.fusion.runs import NORMS, Aligned, align, weighted
+from hiddenstates.retrieval.fusion.weighing import Weighting, choose_count, choose_weights
 from hiddenstates.retrieval.measures import evaluate, mean_score
-from hiddenstates.retrieval.weighing import Weighting, choose_count, choose_weights
 
 TEXT = Run({"q": {"right": 0.4, "topic": 0.4, "flag": 0.1}, "r": {"right": 0.9, "topic": 0.3}})
 IMAGE = Run({"q": {"right": 1.0, "flag": 1.0, "topic": 0.0}, "r": {"right": 0.5, "topic": 0.6}})

@@ -10,7 +10,7 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.whitening import Whitenings, fit, training_passages, varies
+from hiddenstates.encoding.embeddings.whitening import Whitenings, fit, training_passages, varies
 
 
 def vectors(items: int, width: int = 6, seed: int = 0) -> np.ndarray:

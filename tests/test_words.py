@@ -13,12 +13,12 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Fused, parse
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.encoding.fitting import fitted_all
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.fitting import fitted_all
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.bm25 import Words, bm25_run, fuse
+from hiddenstates.retrieval.choosing.words import PRIOR, choose_weight, search_words, sweep_words
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.words import PRIOR, choose_weight, search_words, sweep_words
 
 STRATEGIES = [parse("2/mean"), parse("0.5*0/first+each.5 & 0.5*concat(1,2)/mean")]
 WHITENING = fitted_all(STRATEGIES, states().passages.select(TRAIN))

@@ -11,10 +11,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoConfig, AutoModel, CLIPImageProcessorPil, PreTrainedTokenizerFast, SiglipImageProcessorPil
 
 import hiddenstates.multimodal  # noqa: F401 (transformers learns of VL-T5 and VL-BART)
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.pooling import HiddenStates
-from hiddenstates.encoding.readers import TextImage
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.pooling import HiddenStates
+from hiddenstates.encoding.forward.families import State
+from hiddenstates.encoding.inputs.readers import TextImage
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = [

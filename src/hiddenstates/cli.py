@@ -51,7 +51,7 @@ def inspect(model: str, revision: str | None, part: str | None, as_json: bool) -
     \b
     hiddenstates inspect models/clip-vit-base-patch32 --part text --json
     """
-    from hiddenstates.encoding import inspecting
+    from hiddenstates.encoding.inspection import inspecting
 
     report = inspecting.inspect(_from_here(model), revision, part)
     click.echo(json.dumps(report.json(), indent=2, ensure_ascii=False) if as_json else report.text())
@@ -98,7 +98,7 @@ def encode(
     from hiddenstates.core.joined import parse
     from hiddenstates.corpora.texts import read_texts
     from hiddenstates.encoding import embedding
-    from hiddenstates.encoding.prompts import Side
+    from hiddenstates.encoding.inputs.prompts import Side
 
     wanted = parse(strategy) if strategy else None
     asked: Side = "query" if side == "query" else "passage"

@@ -19,19 +19,19 @@ from hiddenstates.core.params import (
 from hiddenstates.corpora import load_task
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.clip import load_clip
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.sharded import pool_task
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.sharding.sharded import pool_task
 from hiddenstates.images.features import embed_files, embed_images
 from hiddenstates.images.task import image_task
 from hiddenstates.pretrain.experiment import run_experiment
 from hiddenstates.pretrain.knowledge import read_knowledge
 from hiddenstates.pretrain.progress import Progress
 from hiddenstates.report.tables import write_runs
-from hiddenstates.retrieval.choosing import choose
+from hiddenstates.retrieval.choosing.best import choose
 from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import sweep
+from hiddenstates.retrieval.strategies.sweep import sweep
 
 ENCODER = "minilm"
 SAMPLE = Corpus(countries=Countries(countries=40, cities=30, views=1, questions=60))

@@ -35,10 +35,10 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import claimed_folder, replace_folder
 from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file
-from hiddenstates.core.scrub import scrub, timed_cells, untimed
 from hiddenstates.core.stage import NOTHING, WRITE_TO, add_timings
 from hiddenstates.pipeline.idle import idle
 from hiddenstates.pipeline.kernel import own_kernel
+from hiddenstates.pipeline.scrub import scrub, timed_cells, untimed
 from hiddenstates.pipeline.settings import Sections, settled
 
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)

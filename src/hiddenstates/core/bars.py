@@ -29,7 +29,7 @@ def bar(
 
     In a notebook that is opened by hand a widget, which goes when it is through and leaves nothing on stderr:
     JupyterLab shows an emptied stderr as a pink box. In a terminal, and in the pipeline, whose notebooks nobody
-    watches, a line on stderr, which the runner passes on and `core.scrub` takes out of the notebook.
+    watches, a line on stderr, which the runner passes on and `pipeline.scrub` takes out of the notebook.
 
     what:  is done; unit: what it counts; disable: no bar at all, as TQDM_DISABLE=1 says of all of them
     """

@@ -68,18 +68,19 @@ class Strategy:
 
     layers:     indices of hidden states; 0 is the embeddings, -1 the last
     combine:    one of `COMBINES`
-    pool:       a name in `hiddenstates.encoding.pooling.POOLINGS`; several, commas between them, stand side by side
+    pool:       a name in `hiddenstates.encoding.embeddings.pooling.POOLINGS`; several, commas between them, stand side
+                by side
     normalize:  scale to length 1, so that the inner product is the cosine
     layer_norm: put each pooled state through a layer norm (Ba et al. 2016, no gain, no bias) before combining
     weights:    of the layers of a sum, a scalar mix (Peters et al. 2018); none: all 1
     each:       whiten each pooled state before combining, after its layer norm, with this shrinkage between 0 and 1
     whiten:     whiten the combined vector before it is scaled (Su et al. 2021), with this shrinkage
     head:       apply the model's own modules after pooling to the combined vector, a
-                `hiddenstates.encoding.head.Head`, before it is whitened or scaled
+                `hiddenstates.encoding.models.head.Head`, before it is whitened or scaled
     reduced:    keep fewer dimensions of what came out, before it is scaled; None keeps all
 
-    Shrinkage is that of `hiddenstates.encoding.whitening.fit`; None does not whiten. What a whitening was fitted to,
-    `hiddenstates.encoding.whitening.Whitenings` holds.
+    Shrinkage is that of `hiddenstates.encoding.embeddings.whitening.fit`; None does not whiten. What a whitening was
+    fitted to, `hiddenstates.encoding.embeddings.whitening.Whitenings` holds.
     """
 
     layers: tuple[int, ...]

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from hiddenstates.core import draws
 from hiddenstates.core.data import SPLITS
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import Countries, Shares, Tagging
 from hiddenstates.core.paths import ROOT
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.mentions import tagged_countries
 from hiddenstates.corpora.reading import lines
 from hiddenstates.corpora.sentence import OUTSIDE, Sentence, begun

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, sha256
 from hiddenstates.core.joined import AnyStrategy, AnySystem, fused, parse
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 
 if TYPE_CHECKING:  # not to load transformers where no text is encoded
     from hiddenstates.encoding.encoder import Encoder
-    from hiddenstates.encoding.prompts import Side
-    from hiddenstates.encoding.readers import Input
+    from hiddenstates.encoding.inputs.prompts import Side
+    from hiddenstates.encoding.inputs.readers import Input
 
 
 class _About(BaseModel):

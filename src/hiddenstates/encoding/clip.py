@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder, Source, encoder_of
-from hiddenstates.encoding.models import load_config, load_model, model_folder
-from hiddenstates.encoding.readers import Input, first_position
+from hiddenstates.encoding.inputs.readers import Input, first_position
+from hiddenstates.encoding.models.files import load_config, load_model, model_folder
 
 LEGACY = 2
 """`eos_token_id` of configs from before transformers' pull request 24773, with which the largest id is pooled."""

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import write_tensors
 from hiddenstates.core.joined import AnyStrategy
-from hiddenstates.encoding.cutting import cuts
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import load_encoder
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.prompts import Side
+from hiddenstates.encoding.inputs.prompts import Side
+from hiddenstates.encoding.inspection.cutting import cuts
 
 VECTOR = "vector"
 FORMATS = (".npy", ".safetensors", ".parquet")

@@ -14,24 +14,24 @@ from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.paths import resolved
-from hiddenstates.encoding.baseline import MEAN, Baseline
-from hiddenstates.encoding.batching import GPU_BUDGET, TOKEN_BUDGET, length_batches
-from hiddenstates.encoding.examining import Seen, examine, sample_run, text_of
-from hiddenstates.encoding.exits import states_at
-from hiddenstates.encoding.families import Part, StateMap, part_of
-from hiddenstates.encoding.features import own_features, own_pooler
-from hiddenstates.encoding.linear import pack
+from hiddenstates.encoding.embeddings.features import own_features, own_pooler
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.pooling import HiddenStates, Pooler, get_pooling
+from hiddenstates.encoding.embeddings.tokenised import compacted, moved_back
+from hiddenstates.encoding.embeddings.whitening import Whitenings
+from hiddenstates.encoding.forward.examining import Seen, examine, sample_run, text_of
+from hiddenstates.encoding.forward.exits import states_at
+from hiddenstates.encoding.forward.families import Part, StateMap, part_of
+from hiddenstates.encoding.forward.linear import pack
+from hiddenstates.encoding.forward.possible import cannot, natural_poolings, notes_on
+from hiddenstates.encoding.forward.running import hidden_states, run, stacked
+from hiddenstates.encoding.inputs.batching import GPU_BUDGET, TOKEN_BUDGET, length_batches
+from hiddenstates.encoding.inputs.prompts import PLAIN, Reading, Side, prompted
+from hiddenstates.encoding.inputs.readers import Batch, Input, Reader, Row, TextReader, check_kinds
 from hiddenstates.encoding.loading import load_reader
-from hiddenstates.encoding.models import BUNDLES, fingerprint, load_found, model_folder
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.pooling import HiddenStates, Pooler, get_pooling
-from hiddenstates.encoding.possible import cannot, natural_poolings, notes_on
-from hiddenstates.encoding.prompts import PLAIN, Reading, Side, prompted
-from hiddenstates.encoding.published import read_published
-from hiddenstates.encoding.readers import Batch, Input, Reader, Row, TextReader, check_kinds
-from hiddenstates.encoding.running import hidden_states, run, stacked
-from hiddenstates.encoding.tokenised import compacted, moved_back
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.models.baseline import MEAN, Baseline
+from hiddenstates.encoding.models.files import BUNDLES, fingerprint, load_found, model_folder
+from hiddenstates.encoding.models.published import read_published
 
 Dtype = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]

@@ -9,7 +9,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import resolved
 from hiddenstates.core.stage import NOTHING, made
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.readers import ImageReader
+from hiddenstates.encoding.inputs.readers import ImageReader
 
 LEFT_OUT = "left_out.txt"
 """In the folder of an encoder that was left out: the sentence that says why."""

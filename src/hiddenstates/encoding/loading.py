@@ -6,11 +6,11 @@ from typing import Any
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.boxes import TextImageReader, load_boxes
-from hiddenstates.encoding.families import Part
-from hiddenstates.encoding.models import load_image_processor, load_tokenizer
-from hiddenstates.encoding.published import read_published
-from hiddenstates.encoding.readers import ImageReader, Reader, Special, TextReader
+from hiddenstates.encoding.forward.families import Part
+from hiddenstates.encoding.inputs.readers import ImageReader, Reader, Special, TextReader
+from hiddenstates.encoding.models.boxes import TextImageReader, load_boxes
+from hiddenstates.encoding.models.files import load_image_processor, load_tokenizer
+from hiddenstates.encoding.models.published import read_published
 from hiddenstates.tokenizing.faults import too_large
 
 SAMPLES = ("a", "0", "the", "は", "é")

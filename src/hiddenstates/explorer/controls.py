@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.images import read_image
 from hiddenstates.core.strategy import COMBINES, Strategy
-from hiddenstates.encoding.families import StateMap
+from hiddenstates.encoding.forward.families import StateMap
 from hiddenstates.explorer.page import picture
 from hiddenstates.explorer.search import Question
 from hiddenstates.explorer.systems import System, plain, read_system, vector_of

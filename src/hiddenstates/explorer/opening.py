@@ -10,8 +10,8 @@ from hiddenstates.core.params import Section, States, load_params
 from hiddenstates.core.paths import out_folder, params_file
 from hiddenstates.core.stage import Stage, open_stage
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.states import TaskStates
 from hiddenstates.explorer.pictures import CLASS_TOKEN, Pictures, pictures_of
 from hiddenstates.explorer.search import Explorer
 from hiddenstates.images.features import ImageFeatures, embed_images

@@ -7,10 +7,10 @@ from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.pooled import Embeddings
 from hiddenstates.images.features import ImageFeatures
-from hiddenstates.retrieval.fusion import onto_passages
+from hiddenstates.retrieval.fusion.runs import onto_passages
 
 CLASS_TOKEN = Strategy.parse("-1/first")
 """What CLIP's image tower pools itself (Radford et al. 2021)."""

@@ -14,16 +14,16 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, Fused
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.fitting import fitted
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings, training_passages
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.fitting import fitted
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.prompts import sides
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings, training_passages
+from hiddenstates.encoding.inputs.prompts import sides
 from hiddenstates.explorer.pictures import DIGITS, Pictures
 from hiddenstates.explorer.systems import System, vector_of
 from hiddenstates.retrieval.bm25 import Words, fuse
-from hiddenstates.retrieval.fusion import weighted
+from hiddenstates.retrieval.fusion.runs import weighted
 
 ASKED = "asked"  # the id of the one query of every run
 NORM = "none"  # cosines both

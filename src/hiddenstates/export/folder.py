@@ -15,14 +15,14 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Weighted
 from torch import nn
 
 from hiddenstates.core.errors import LabError, shortened
-from hiddenstates.encoding.baseline import dimensions
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.head import LayerNorm, Linear, Step
-from hiddenstates.encoding.models import load_found, model_folder
-from hiddenstates.encoding.prompts import Side
-from hiddenstates.encoding.published import transformer_folder
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.inputs.prompts import Side
+from hiddenstates.encoding.models.baseline import dimensions
+from hiddenstates.encoding.models.files import load_found, model_folder
+from hiddenstates.encoding.models.head import LayerNorm, Linear, Step
+from hiddenstates.encoding.models.published import transformer_folder
 from hiddenstates.export import combined_states
 from hiddenstates.export.card import card
 from hiddenstates.export.combined_states import CombinedStates

@@ -8,11 +8,11 @@ import numpy as np
 
 from hiddenstates.core.joined import AnyStrategy, terms
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.baseline import dimensions
+from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.head import Head, Linear, Step
-from hiddenstates.encoding.published import MODES
-from hiddenstates.encoding.whitening import Whitening, Whitenings
+from hiddenstates.encoding.models.baseline import dimensions
+from hiddenstates.encoding.models.head import Head, Linear, Step
+from hiddenstates.encoding.models.published import MODES
 
 NATIVE = {ours: theirs for theirs, ours in MODES.items()}
 """Our poolings that sentence-transformers has, and what it calls them."""

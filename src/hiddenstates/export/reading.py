@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 
 from hiddenstates.core.errors import LabError, shortened
-from hiddenstates.encoding.models import quiet as transformers_quiet
+from hiddenstates.encoding.models.files import quiet as transformers_quiet
 from hiddenstates.export.combined_states import CombinedStates
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 from hiddenstates.core.data import Task
 from hiddenstates.core.images import read_image
 from hiddenstates.core.strategy import Strategy
+from hiddenstates.encoding.embeddings.pooled import PooledStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.families import State
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.forward.families import State
 
 ONLY = Strategy.parse("0/whole")
 """The strategy that takes the one state of a baseline as it is."""

@@ -14,11 +14,11 @@ from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.engines import LOCAL, Engine
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.sharded import encode_sharded, iter_embeddings, shard_paths, write_manifest
-from hiddenstates.encoding.shards import about, save_embeddings
+from hiddenstates.encoding.sharding.engines import LOCAL, Engine
+from hiddenstates.encoding.sharding.sharded import encode_sharded, iter_embeddings, shard_paths, write_manifest
+from hiddenstates.encoding.sharding.shards import about, save_embeddings
 from hiddenstates.images.features import AGAIN, as_corpus, sound_files
 from hiddenstates.images.several import several_views
 

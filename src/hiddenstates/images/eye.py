@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.models import load_config, model_folder
-from hiddenstates.encoding.readers import ImageReader
+from hiddenstates.encoding.inputs.readers import ImageReader
+from hiddenstates.encoding.models.files import load_config, model_folder
 
 
 def load_eye(name: str, revision: str | None = None) -> Encoder:

@@ -16,11 +16,11 @@ from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import first_of_content, read_as, whole_folder
 from hiddenstates.core.images import read_image
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.engines import LOCAL, Engine
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.readers import check_kinds
-from hiddenstates.encoding.sharded import pool_corpus
+from hiddenstates.encoding.inputs.readers import check_kinds
+from hiddenstates.encoding.sharding.engines import LOCAL, Engine
+from hiddenstates.encoding.sharding.sharded import pool_corpus
 
 SHARD = 64
 """Images that are embedded before they are put on disk: what a killed run loses."""

@@ -15,7 +15,7 @@ from torch.nn.functional import cosine_similarity
 from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.readers import ImageReader, TextImage
+from hiddenstates.encoding.inputs.readers import ImageReader, TextImage
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from hiddenstates.core import draws
 from hiddenstates.core.bars import bar
 from hiddenstates.core.images import read_image
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.relevance import Run
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.views import make_view
+from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.pooled import Embeddings, PooledStates
-from hiddenstates.encoding.readers import ImageReader
+from hiddenstates.encoding.inputs.readers import ImageReader
 
 AT_ONCE = 256  # pictures whose views lie on disk at once
 

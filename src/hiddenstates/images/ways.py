@@ -8,10 +8,10 @@ import pandas as pd
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.boxes import StoredBoxes, TextImageReader, with_stored
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.pooled import PooledStates
-from hiddenstates.encoding.readers import TextImage
+from hiddenstates.encoding.inputs.readers import TextImage
+from hiddenstates.encoding.models.boxes import StoredBoxes, TextImageReader, with_stored
 from hiddenstates.images.features import ImageFeatures, embed_by_name
 
 COLUMNS = ["embeddings, by name", "embeddings, stored", "bytes stored", "passages compared", "largest difference"]

@@ -21,7 +21,7 @@ from hiddenstates.pipeline.code import PACKAGE, Code, imports, module_hash, note
 from hiddenstates.pipeline.memory import Memory
 from hiddenstates.pipeline.settings import settled
 
-RUNNER = {f"{PACKAGE}.{name}" for name in ("run", "core.scrub", "core.stage", "pipeline.idle", "pipeline.settings")}
+RUNNER = {f"{PACKAGE}.{name}" for name in ("run", "pipeline.scrub", "core.stage", "pipeline.idle", "pipeline.settings")}
 MEMORY = ".inputs.json"
 
 

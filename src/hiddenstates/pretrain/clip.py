@@ -133,5 +133,5 @@ def embed_names(
 
 @torch.inference_mode()
 def grid_features(vision: CLIPVisionModel, pixels: Pixels) -> Float[Tensor, "view box feat_dim"]:
-    """The last hidden state of each patch, as `encoding.boxes.GridBoxes` gives them of files."""
+    """The last hidden state of each patch, as `encoding.models.boxes.GridBoxes` gives them of files."""
     return torch.cat([vision(pixel_values=part).last_hidden_state[:, 1:] for part in torch.split(pixels, AT_ONCE)])

@@ -11,7 +11,7 @@ from transformers import CLIPVisionModel
 
 from hiddenstates.core.params import Pretrain
 from hiddenstates.core.threads import one_thread
-from hiddenstates.encoding.boxes import GridBoxes
+from hiddenstates.encoding.models.boxes import GridBoxes
 from hiddenstates.images.seen import write_learned
 from hiddenstates.pretrain import evaluation
 from hiddenstates.pretrain.checkpoints import Checkpoints, train_clip, train_vl

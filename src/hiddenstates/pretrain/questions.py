@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hiddenstates.corpora.countries import draws
+from hiddenstates.core import draws
 from hiddenstates.corpora.countries.facts import Country
 from hiddenstates.pretrain.knowledge import Knowledge
 from hiddenstates.pretrain.views import Views

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hiddenstates.core import draws
 from hiddenstates.core.bars import bar
-from hiddenstates.corpora.countries import draws
 from hiddenstates.pretrain.progress import Progress
 
 ATTENTION = "eager"  # of few positions and narrow heads: a step takes three quarters of the time that sdpa's takes

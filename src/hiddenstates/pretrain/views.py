@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
+from hiddenstates.core import draws
 from hiddenstates.core.bars import bar
 from hiddenstates.core.data import SPLITS
 from hiddenstates.core.params import Pretrain
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.facts import Country
 from hiddenstates.corpora.countries.flags import SIZE, read_flag
 from hiddenstates.corpora.countries.views import make_view

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hiddenstates.core.joined import AnyStrategy, parse
-from hiddenstates.encoding.costs import layers_run, vector_bytes
-from hiddenstates.encoding.pooled import PooledStates
+from hiddenstates.encoding.embeddings.costs import layers_run, vector_bytes
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.report.estimates import difference
 from hiddenstates.report.significance import BETTER, EQUIVALENT
 from hiddenstates.report.space import short
-from hiddenstates.retrieval.limits import Limits
+from hiddenstates.retrieval.choosing.limits import Limits
 
 BEST = 5
 """Strategies, whatever they cost, that are tried with fewer dimensions."""

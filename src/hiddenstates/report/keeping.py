@@ -1,17 +1,17 @@
-"""The published embedding stays unless dev tells of a better one, where `retrieval.procedure` would be too much."""
+"""The published embedding stays unless dev tells of a better one, where `choosing.procedure` would be too much."""
 
 from dataclasses import replace
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.report.significance import BETTER
 from hiddenstates.report.tables import pooled
-from hiddenstates.retrieval.choosing import choose
+from hiddenstates.retrieval.choosing.best import choose
 from hiddenstates.retrieval.measures import mean_score
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep
 
 
 def choose_or_keep(

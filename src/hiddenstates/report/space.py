@@ -10,7 +10,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy, Joined, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.report.significance import told_apart
-from hiddenstates.retrieval.sweep import Sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep
 from hiddenstates.retrieval.validation import equally
 
 

@@ -8,8 +8,8 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.sharded import holds
-from hiddenstates.encoding.states import TaskStates
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.sharding.sharded import holds
 from hiddenstates.retrieval.bm25 import WordSearch, searchable
 from hiddenstates.retrieval.index import IndexBundle
 from hiddenstates.retrieval.index.beside import Asked, best_of_both

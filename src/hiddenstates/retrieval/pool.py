@@ -18,9 +18,9 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as
 from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.encoder import Encoder
-from hiddenstates.encoding.engines import LOCAL, Engine
-from hiddenstates.encoding.prompts import sides
-from hiddenstates.encoding.sharded import as_corpus, encode_sharded, whole_embeddings
+from hiddenstates.encoding.inputs.prompts import sides
+from hiddenstates.encoding.sharding.engines import LOCAL, Engine
+from hiddenstates.encoding.sharding.sharded import as_corpus, encode_sharded, whole_embeddings
 from hiddenstates.retrieval.bm25 import bm25_run
 from hiddenstates.retrieval.index.streaming import search_shards
 

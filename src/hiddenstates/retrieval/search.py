@@ -7,9 +7,9 @@ import numpy as np
 from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.states import TaskStates
-from hiddenstates.encoding.whitening import Whitenings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.embeddings.states import TaskStates
+from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.index import IndexBundle, build_index
 
 

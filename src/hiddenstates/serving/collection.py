@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from hiddenstates.core.data import KnowledgeBase, open_dataset, pinned
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, whole_folder
-from hiddenstates.encoding.cutting import Cuts
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.inspection.cutting import Cuts
 from hiddenstates.retrieval.bm25 import Language
 from hiddenstates.retrieval.index import IndexBundle, build_index
 from hiddenstates.serving.card import card

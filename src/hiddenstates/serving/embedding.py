@@ -13,9 +13,9 @@ from sentence_transformers import SentenceTransformer
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256
 from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.cutting import AT_ONCE, Cuts
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.prompts import Side
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.inputs.prompts import Side
+from hiddenstates.encoding.inspection.cutting import AT_ONCE, Cuts
 from hiddenstates.export.folder import CHOICE
 from hiddenstates.export.reading import read
 

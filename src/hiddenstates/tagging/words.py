@@ -10,8 +10,8 @@ from jaxtyping import Float32, Int
 from hiddenstates.core.bars import bar
 from hiddenstates.core.errors import LabError
 from hiddenstates.corpora.sentence import Sentence
-from hiddenstates.encoding.batching import TOKEN_BUDGET, length_batches
 from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.inputs.batching import TOKEN_BUDGET, length_batches
 
 SHOWN = 20  # words that an error names
 Words = Float32[np.ndarray, "word d_model"]

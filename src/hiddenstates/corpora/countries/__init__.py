@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from hiddenstates.core import draws
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Row, Task, table
 from hiddenstates.core.params import Corpus
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.corpora.countries import draws
 from hiddenstates.corpora.countries.aliases import alias
 from hiddenstates.corpora.countries.descriptions import described
 from hiddenstates.corpora.countries.flags import read_flag

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from babel import Locale
 
-from hiddenstates.corpora.countries import draws, names
+from hiddenstates.core import draws
+from hiddenstates.corpora.countries import names
 from hiddenstates.corpora.countries.question import Question
 from hiddenstates.corpora.countries.templates import ALIASES
 from hiddenstates.corpora.countries.world import World

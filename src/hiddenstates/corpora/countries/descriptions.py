@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from hiddenstates.corpora.countries import draws, names
+from hiddenstates.core import draws
+from hiddenstates.corpora.countries import names
 from hiddenstates.corpora.countries.facts import Country
 from hiddenstates.corpora.countries.passages import shown_subdivisions
 from hiddenstates.corpora.countries.question import Question

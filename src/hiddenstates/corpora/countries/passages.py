@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from hiddenstates.core import draws
 from hiddenstates.core.data import Row
-from hiddenstates.corpora.countries import corrections, draws
+from hiddenstates.corpora.countries import corrections
 from hiddenstates.corpora.countries.cities import City, direction, distance
 from hiddenstates.corpora.countries.facts import Country
 from hiddenstates.corpora.countries.wording import listed, plural

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from hiddenstates.core import draws
 from hiddenstates.core.data import SPLITS, Row
 from hiddenstates.core.params import Shares
-from hiddenstates.corpora.countries import draws
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from hiddenstates.core import draws
 from hiddenstates.core.data import SPLITS
 from hiddenstates.core.params import Shares
-from hiddenstates.corpora.countries import draws, names
+from hiddenstates.corpora.countries import names
 from hiddenstates.corpora.countries.cities import City
 from hiddenstates.corpora.countries.facts import Country
 from hiddenstates.corpora.countries.question import Question, split_of

@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from hiddenstates.retrieval.exact import exact_score
+from hiddenstates.retrieval.ranks.exact import exact_score
 
 
 @numba.njit(cache=True, parallel=True)

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float32, Float64, Int32
 
 from hiddenstates.retrieval.deep.counting import count_named
 from hiddenstates.retrieval.deep.near import Packed
-from hiddenstates.retrieval.exact import TIE, count_judged
-from hiddenstates.retrieval.gram import Pairs, Passages, Queries
+from hiddenstates.retrieval.ranks.exact import TIE, count_judged
+from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries
 
 UNIT = 2.0**-24  # float32's rounding
 BLOCK_BYTES = 2e8  # of inner products held at a time

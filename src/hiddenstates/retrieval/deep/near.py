@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from hiddenstates.retrieval.gram import Pairs, Passages, Queries
+from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries
 
 NEAR = 256
 """Passages of a query, at most about so many: each hidden state alone brings its nearest, and so do all together."""

@@ -16,8 +16,8 @@ from hiddenstates.retrieval.deep.best_first import Members, best_first, in_block
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM, Named, Searched, listed_ranks
 from hiddenstates.retrieval.deep.near import Near, guiding, packed_gram
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
-from hiddenstates.retrieval.gram import Pairs, Passages, Queries, gram
 from hiddenstates.retrieval.measures import from_ranks
+from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries, gram
 
 KEPT = 50
 """Strategies of each way to combine that are scored exactly: those that the search found best, beside single states."""

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int64
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.threads import one_thread
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric, scales
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
 

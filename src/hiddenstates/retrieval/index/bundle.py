@@ -13,7 +13,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256, whole_folder
 from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.bm25 import Language, Words
 from hiddenstates.retrieval.index.beside import Asked, best_of_both, words_of
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes

@@ -8,7 +8,7 @@ import numpy as np
 
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 
 UNIT = 1e-3
 """How far the square of a length may be from 1: float32 rounds at 1e-6, bfloat16 does not come near."""

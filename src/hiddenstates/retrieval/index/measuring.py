@@ -13,7 +13,7 @@ import pandas as pd
 
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.threads import one_thread
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index.building import TooFewError, added, build_index, filled, trained
 from hiddenstates.retrieval.index.bundle import IndexBundle
 

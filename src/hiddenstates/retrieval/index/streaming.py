@@ -8,9 +8,9 @@ import numpy as np
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
-from hiddenstates.encoding.pooled import Embeddings
-from hiddenstates.encoding.sharded import shard_paths
-from hiddenstates.encoding.shards import about, load_embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.encoding.sharding.sharded import shard_paths
+from hiddenstates.encoding.sharding.shards import about, load_embeddings
 
 
 def search_shards(folder: Path, queries: Embeddings, depth: int) -> Run:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from hiddenstates.core.files import let_go, on_disk
-from hiddenstates.encoding.pooled import Embeddings
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index.bundle import IndexBundle
 
 AT_ONCE = 2**23

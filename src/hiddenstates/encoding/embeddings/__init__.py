@@ -1,0 +1,1 @@
+"""From hidden states to embeddings: pooled, whitened, and what each costs."""

@@ -1,0 +1,1 @@
+"""What an encoder reads: rows of texts and images, with prompts, in batches."""

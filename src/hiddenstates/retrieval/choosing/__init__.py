@@ -1,0 +1,1 @@
+"""Which strategy is chosen, and how much words weigh beside it."""
