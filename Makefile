@@ -58,7 +58,7 @@ style: .venv/.ready
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 
 browser: .venv/.ready
-	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/test_lab_browser.py
+	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/whole/test_lab_browser.py
 
 kinds: .venv/.ready
 	$(BIN)/python tests/kinds.py $(KINDS)
@@ -66,8 +66,9 @@ kinds: .venv/.ready
 lab: .venv/.ready
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
-# These want folders of the user's, or minutes; the last two are no benchmarks but parts of some.
-BY_HAND := $(addprefix benchmarks/,models.py by_mteb.py choosing.py eye.py gpu.py pipeline.py published.py rounds.py rules.py)
+# These want folders of the user's, or minutes; backends, rounds and rules are parts of others.
+BY_HAND := $(addprefix benchmarks/,backends.py by_mteb.py choosing.py eye.py gpu.py models.py pipeline.py published.py \
+    rounds.py rules.py)
 
 report: .venv/.ready
 	$(BIN)/hiddenstates report

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from shutil import copytree
 from statistics import median
+from typing import Literal
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def main(model: str, texts: list[str], rounds: int) -> None:
             name: partial(one.encode, texts, batch_size=BATCH, normalize_embeddings=True)
             for name, one in loaded(folder).items()
         }
-        vectors = {name: side() for name, side in sides.items()}
+        vectors = {name: np.asarray(side()) for name, side in sides.items()}
         seconds = timed(sides, rounds)
     for name, times in seconds.items():
         ratio = median(x / y for x, y in zip(seconds[TORCH], times, strict=True))
@@ -80,7 +81,7 @@ def _session() -> object:
     return options
 
 
-def _again(folder: Path, backend: str, model_kwargs: dict[str, object]) -> SentenceTransformer:
+def _again(folder: Path, backend: Literal["onnx", "openvino"], model_kwargs: dict[str, object]) -> SentenceTransformer:
     return SentenceTransformer(str(folder), backend=backend, device="cpu", model_kwargs=model_kwargs)
 
 

@@ -75,13 +75,14 @@ def _report(seconds: Seconds, vectors: dict[str, encode.Vectors]) -> None:
 
 
 def _quantized(model: SentenceTransformer, how: object) -> SentenceTransformer:
-    return quantize_dynamic(deepcopy(model), {nn.Linear: how})
+    changed: SentenceTransformer = quantize_dynamic(deepcopy(model), {nn.Linear: how})  # type: ignore[no-untyped-call]
+    return changed
 
 
 def _with(model: SentenceTransformer, layer: Callable[[nn.Linear], nn.Module]) -> SentenceTransformer:
     changed = deepcopy(model)
-    for name in [name for name, module in changed.named_modules() if type(module) is nn.Linear]:
-        changed.set_submodule(name, layer(changed.get_submodule(name)))
+    for name, linear in [row for row in changed.named_modules() if isinstance(row[1], nn.Linear)]:
+        changed.set_submodule(name, layer(linear))
     return changed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from pipeline import Files, Pipeline, Process
+from own_pipeline import Files, Pipeline, Process
 
 from hiddenstates.run import notebook_of, run_stage
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 import torch
 from datasets import Dataset
 from nbformat.v4 import new_code_cell, new_notebook
 from safetensors.numpy import load_file, save_file
-from test_checks import make_task
+from tasks import make_task
 from tiny import SIZES, pooled_states, save_image, save_tiny
 from transformers import AutoModelForSeq2SeqLM
 
@@ -54,6 +55,13 @@ def text(name: str, content: str | bytes) -> Spoil:
 def cut(name: str, end: int = -10) -> Spoil:
     """The file ends early, as a full disk or a killed copy leaves it."""
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:end])
+
+
+class Harm:
+    """Code in a pickle."""
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return pytest.fail, ("the code in a checkpoint was run",)
 
 
 def gone(name: str) -> Spoil:

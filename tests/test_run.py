@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from full_disk import no_file_above
 from nbformat.v4 import new_code_cell, new_notebook
 
 from hiddenstates import run
@@ -197,14 +197,9 @@ def test_what_the_runner_cannot_write_is_one_error(
 
 
 def test_on_a_full_disk_there_is_one_error_and_nothing_is_lost(content: dict[str, bytes], toy: Toy) -> None:
-    """Files that may not grow past a size are what a test can have of a full disk."""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, former[1]))  # bytes; the kernel inherits it
-    try:
-        with pytest.raises(LabError, match=r"index: nothing can be written to .* \(.*File too large.*\)\. Free some"):
-            toy.run("index: {depth: 15}")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    message = r"index: nothing can be written to .* \(.*File too large.*\)\. Free some"
+    with no_file_above(20_000), pytest.raises(LabError, match=message):  # the kernel inherits it
+        toy.run("index: {depth: 15}")
     assert {path: data for path, data in toy.content().items() if path.startswith("index/")} == content
     assert list(toy.out.glob(".*")) == []
 
