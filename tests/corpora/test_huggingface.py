@@ -267,3 +267,68 @@ def test_relevant_passages_that_do_not_exist_are_left_out_and_said(section: dict
     task = load(section | {"queries": str(tmp_path / "more")}, tmp_path)
     assert task.qrels["test_0"] == {"1": 1.0}
     assert "test row 0: the first of 3 judgements of passages that do not exist" in task.notes[0]
+
+
+ARTICLES = [
+    {"wikipedia_title": f"Title {i}", "image": f"{i}.jpg", "wikidata_info": {"wikidata_id": f"Q{i}"}} for i in range(3)
+]
+ARTICLE_COLUMNS = {"title": "wikipedia_title", "image": "image", "entity": "wikidata_info.wikidata_id"}
+
+
+@pytest.fixture
+def with_articles(section: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    Dataset.from_list(ARTICLES).save_to_disk(tmp_path / "articles")
+    (tmp_path / "images").mkdir()
+    for name in (*(article["image"] for article in ARTICLES), "own.jpg"):
+        Image.new("RGB", (4, 4)).save(tmp_path / "images" / name)
+    own = {
+        "images": str(tmp_path / "images"),
+        "articles": str(tmp_path / "articles"),
+        "article_columns": ARTICLE_COLUMNS,
+    }
+    return section | own | {"passage_columns": {"text": "passage", "article": "index"}}
+
+
+def test_passages_have_what_their_article_says(with_articles: dict[str, Any], tmp_path: Path) -> None:
+    passages = load(with_articles, tmp_path).kb.passages
+    assert passages["image"][:] == ["0.jpg", "0.jpg", "1.jpg", "1.jpg", "2.jpg", "2.jpg"]
+    assert passages["title"][4] == "Title 2"
+    assert passages["entity"][:] == ["Q0", "Q0", "Q1", "Q1", "Q2", "Q2"]
+    assert passages["id"][:] == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_a_title_that_the_passage_begins_with_is_encoded_once(with_articles: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"passage": f"Title {i // 2} [SEP] passage {i}", "index": i // 2} for i in range(6)]
+    Dataset.from_list(rows).save_to_disk(tmp_path / "titled")
+    kb = load(with_articles | {"passages": str(tmp_path / "titled")}, tmp_path).kb
+    assert kb.texts() == [row["passage"] for row in rows]
+    assert kb.passages[3] | {"title": "Title 1", "text": "[SEP] passage 3"} == kb.passages[3]
+
+
+def test_what_a_passage_says_itself_counts_more_than_its_article(with_articles: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{**row, "shown": "own.jpg" if i == 1 else None} for i, row in enumerate(PASSAGES)]
+    Dataset.from_list(rows).save_to_disk(tmp_path / "own")
+    with_articles |= {"passages": str(tmp_path / "own")}
+    with_articles["passage_columns"] |= {"image": "shown"}
+    assert load(with_articles, tmp_path).kb.passages["image"][:3] == ["0.jpg", "own.jpg", "1.jpg"]
+
+
+def test_an_article_that_is_not_there_is_refused(with_articles: dict[str, Any], tmp_path: Path) -> None:
+    Dataset.from_list(ARTICLES[:2]).save_to_disk(tmp_path / "fewer")
+    said = r'passages, row 4: "index" is 2, and .*fewer has 2 rows, from 0\. Name the articles that these passages'
+    with pytest.raises(LabError, match=said):
+        load(with_articles | {"articles": str(tmp_path / "fewer")}, tmp_path)
+
+
+def test_a_column_that_articles_lack_is_refused(with_articles: dict[str, Any], tmp_path: Path) -> None:
+    with_articles["article_columns"] = {"image": "picture"}
+    with pytest.raises(LabError, match=r"no column picture among .*Set corpus\.huggingface\.article_columns"):
+        load(with_articles, tmp_path)
+
+
+@pytest.mark.parametrize("left_out", ["articles", "article_columns", "article"])
+def test_articles_are_named_wholly_or_not_at_all(with_articles: dict[str, Any], left_out: str) -> None:
+    with_articles.pop(left_out, None)
+    with_articles["passage_columns"].pop(left_out, None)
+    with pytest.raises(ValidationError, match="belong together: give all or none"):
+        HuggingFace(**with_articles)

@@ -198,7 +198,10 @@ def let_go(array: np.ndarray) -> None:
             base.madvise(PAGE_OUT)
 
 
-def on_disk(shape: tuple[int, ...], folder: Path) -> np.ndarray:
-    """Zeros of float32 in a file without a name, which goes away with the array: the system may free its pages."""
+def on_disk(shape: tuple[int, ...], folder: Path | None) -> np.ndarray:
+    """Zeros of float32 in a file without a name, which goes away with the array: the system may free its pages.
+
+    folder: None is the system's own for passing files
+    """
     with TemporaryFile(dir=folder) as file:
         return np.asarray(np.memmap(file, np.float32, "w+", 0, shape))

@@ -63,6 +63,16 @@ class PassageColumns(Section):
     image: str | None = None
     entity: str | None = None
     topic: str | None = None
+    article: str | None = None  # the row of its article, from 0
+
+
+class ArticleColumns(Section):
+    """Which column of an article is what; its passages have it, too, where they say nothing of their own."""
+
+    title: str | None = None
+    image: str | None = None
+    entity: str | None = None
+    topic: str | None = None
 
 
 class QueryColumns(Section):
@@ -76,16 +86,28 @@ class QueryColumns(Section):
 
 
 class HuggingFace(Section):
-    """A passage dataset and a query dataset, by hub name or local path, and which column is what."""
+    """A passage dataset and a query dataset, by hub name or local path, and which column is what.
+
+    articles: one of what the passages are parts of
+    """
 
     passages: str = Field(min_length=1)
     queries: str = Field(min_length=1)
     passages_revision: str | None = None  # the commit that pins a hub name
     queries_revision: str | None = None
+    articles: str | None = None
+    articles_revision: str | None = None
     images: str = "images"  # folder that the image columns are relative to
     passage_columns: PassageColumns
+    article_columns: ArticleColumns | None = None
     query_columns: QueryColumns
     splits: dict[str, Literal["train", "dev", "test"]] = {"train": "train", "validation": "dev", "test": "test"}
+
+    @model_validator(mode="after")
+    def _articles_whole(self) -> "HuggingFace":
+        if len({self.articles is None, self.article_columns is None, self.passage_columns.article is None}) > 1:
+            raise ValueError("articles, article_columns and passage_columns.article belong together: give all or none")
+        return self
 
 
 class Corpus(Section):

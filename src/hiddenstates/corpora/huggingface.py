@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from hiddenstates.core.bars import bar
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, open_dataset, pinned, table
+from hiddenstates.core.data import (
+    PASSAGE_COLUMNS,
+    QUERY_COLUMNS,
+    Dataset,
+    KnowledgeBase,
+    Task,
+    open_dataset,
+    pinned,
+    table,
+)
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.params import Corpus, HuggingFace, PassageColumns, QueryColumns
+from hiddenstates.core.params import ArticleColumns, Corpus, HuggingFace, PassageColumns, QueryColumns
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.corpora.checks import check_passages
@@ -16,7 +25,9 @@ from hiddenstates.corpora.judgements import Asked, Judgement, identical, settled
 from hiddenstates.corpora.reading import Record
 from hiddenstates.corpora.splits import assign_splits
 
-REQUIRED = ("id", "text", "relevant")  # the other columns may hold null
+REQUIRED = ("id", "text", "relevant", "article")  # the other columns may hold null
+
+AnyColumns = ArticleColumns | PassageColumns | QueryColumns
 
 
 @dataclass
@@ -49,6 +60,29 @@ class _Pictures:
                 "corpus.huggingface: one image column holds pictures, another names of files. Make both of one kind."
             )
         return self.folder if self.written else ROOT / section.images
+
+
+@dataclass
+class _Articles:
+    """What the passages are parts of. last: the row that was read last, and what it says; passages come in order"""
+
+    name: str
+    rows: Dataset
+    columns: ArticleColumns
+    pictures: _Pictures
+    last: tuple[int, dict[str, str]] = (-1, {})
+
+    def of(self, passage: Record, column: str) -> dict[str, str]:
+        """What the passage's article says. LabError where there is no such row."""
+        row = int(passage.number(column))
+        if not 0 <= row < len(self.rows):
+            raise LabError(
+                f'{passage.where}: "{column}" is {row}, and {self.name} has {len(self.rows)} rows, from 0. '
+                "Name the articles that these passages were made of."
+            )
+        if row != self.last[0]:
+            self.last = row, _optional(Record(f"{self.name}, row {row}", self.rows[row]), self.columns, self.pictures)
+        return self.last[1]
 
 
 def load_huggingface(params: Corpus, folder: Path) -> Task:
@@ -88,9 +122,26 @@ def load_huggingface(params: Corpus, folder: Path) -> Task:
 
 
 def _passages(section: HuggingFace, pictures: _Pictures) -> Iterator[dict[str, str]]:
-    columns = section.passage_columns
+    columns, articles = section.passage_columns, _articles(section, pictures)
     for i, record in enumerate(_records(section.passages, None, section.passages_revision, columns)):
-        yield _row(record, columns, str(i), pictures)
+        row = _row(record, columns, str(i), pictures)
+        if articles and columns.article:
+            row = _joined(row, articles.of(record, columns.article))
+        yield row
+
+
+def _joined(passage: dict[str, str], article: dict[str, str]) -> dict[str, str]:
+    """The passage's own words count more. A title that its text begins with, as ViQuAE's do, is not encoded twice."""
+    title = article.get("title") if not passage.get("title") else None
+    text = passage["text"].removeprefix(f"{title} ") if title else passage["text"]
+    return article | {key: value for key, value in passage.items() if value} | {"text": text}
+
+
+def _articles(section: HuggingFace, pictures: _Pictures) -> _Articles | None:
+    if not section.articles or not section.article_columns:
+        return None
+    rows = _columns(section.articles, None, section.articles_revision, section.article_columns, "article_columns")
+    return _Articles(section.articles, rows, section.article_columns, pictures)
 
 
 def _queries(section: HuggingFace, pictures: _Pictures) -> Iterator[tuple[str, dict[str, str], list[str]]]:
@@ -103,29 +154,36 @@ def _queries(section: HuggingFace, pictures: _Pictures) -> Iterator[tuple[str, d
             yield record.where, {**row, "set": query_set, "split": split}, record.ids(columns.relevant)
 
 
-def _records(
-    name: str, split: str | None, revision: str | None, columns: PassageColumns | QueryColumns
-) -> Iterator[Record]:
+def _records(name: str, split: str | None, revision: str | None, columns: AnyColumns) -> Iterator[Record]:
     """The named columns of each row; rows count from 0, as ids that are row numbers do."""
+    where = f"{name}, {split} row" if split else f"{name}, row"
+    for i, values in enumerate(_columns(name, split, revision, columns, "passage_columns and query_columns")):
+        yield Record(f"{where} {i}", values)
+
+
+def _columns(name: str, split: str | None, revision: str | None, columns: AnyColumns, keys: str) -> Dataset:
+    """The named columns of the dataset. keys: which name them"""
     dataset = open_dataset(name, split, revision)
     wanted = sorted({column for _, column in columns if column})
     missing = [column for column in wanted if column not in dataset.column_names]
     if missing:
         raise LabError(
             f"{name}: no column {', '.join(missing)} among {', '.join(dataset.column_names)}. "
-            "Set corpus.huggingface.passage_columns and query_columns."
+            f"Set corpus.huggingface.{keys}."
         )
-    where = f"{name}, {split} row" if split else f"{name}, row"
-    for i, values in enumerate(dataset.select_columns(wanted)):
-        yield Record(f"{where} {i}", values)
+    return dataset.select_columns(wanted)
 
 
 def _row(record: Record, columns: PassageColumns | QueryColumns, number: str, pictures: _Pictures) -> dict[str, str]:
     """The record under our names; its number stands in for an id where there is no such column."""
+    optional = _optional(record, columns, pictures)
+    return {"id": record.id(columns.id) if columns.id else number, "text": record.text(columns.text), **optional}
+
+
+def _optional(record: Record, columns: AnyColumns, pictures: _Pictures) -> dict[str, str]:
     readers = {"image": pictures.name, "entity": Record.optional_id}
-    optional = {
+    return {
         key: readers.get(key, Record.optional)(record, column)
         for key, column in columns
         if column and key not in REQUIRED
     }
-    return {"id": record.id(columns.id) if columns.id else number, "text": record.text(columns.text), **optional}

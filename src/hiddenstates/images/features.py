@@ -113,13 +113,22 @@ def embed_files(
 
     folder: takes a file for each `SHARD` of them; a killed run goes on from there and ends with the same bytes
     """
+    first, faults, sound = sound_files(root, images)
+    check_kinds([root / name for name in sound], encoder.reader)
+    states = pool_corpus(encoder, as_corpus(sound, root), poolings, folder, engine, SHARD)
+    return ImageFeatures(states, {name: held for name, held in first.items() if name not in faults}, faults)
+
+
+def sound_files(root: Path, images: Iterable[str]) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Name -> the first one whose file has the same content; name -> what is wrong with it; sound first ones."""
     first = first_of_content({name: root / name for name in images if name})
     faults = _faults(root, first)
-    sound = [name for name in dict.fromkeys(first.values()) if name not in faults]
-    check_kinds([root / name for name in sound], encoder.reader)
-    corpus = KnowledgeBase(table(({"id": name, "image": name} for name in sound), PASSAGE_COLUMNS), root, "")
-    states = pool_corpus(encoder, corpus, poolings, folder, engine, SHARD)
-    return ImageFeatures(states, {name: held for name, held in first.items() if name not in faults}, faults)
+    return first, faults, [name for name in dict.fromkeys(first.values()) if name not in faults]
+
+
+def as_corpus(names: Sequence[str], root: Path) -> KnowledgeBase:
+    """Pictures in the place of passages, each under its own name: to be encoded in shards as these are."""
+    return KnowledgeBase(table(({"id": name, "image": name} for name in names), PASSAGE_COLUMNS), root, "")
 
 
 def _faults(root: Path, names: Iterable[str]) -> dict[str, str]:

@@ -15,8 +15,8 @@ from PIL import Image
 from hiddenstates.core import draws
 from hiddenstates.core.bars import bar
 from hiddenstates.core.images import read_image
+from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.relevance import Run
-from hiddenstates.core.strategy import Strategy
 from hiddenstates.corpora.countries.views import make_view
 from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.encoder import Encoder
@@ -53,7 +53,13 @@ class Several:
 
 
 def several_views(
-    encoder: Encoder, root: Path, clean: PooledStates, strategy: Strategy, counts: Sequence[int], kind: str, seed: int
+    encoder: Encoder,
+    root: Path,
+    clean: PooledStates,
+    strategy: AnyStrategy,
+    counts: Sequence[int],
+    kind: str,
+    seed: int,
 ) -> Several:
     """View and embed each stored picture as often as the highest count says.
 

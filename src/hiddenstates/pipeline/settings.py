@@ -54,7 +54,9 @@ def _values(stage: str, sections: Sections) -> dict[str, Any]:
     if stage in ("index", "compare", "tokens"):
         name = getattr(sections[stage], "encoder") or next(iter(encoders(sections)))  # noqa: B009 (mypy knows no key)
         return {"encoder": name} | _of_its_own(stage, sections, name)
-    return _tagged(sections) if stage == "tagging" else _of_states(sections, "pool") if stage == "tying" else {}
+    if stage in ("tying", "images"):
+        return _of_states(sections, "pool")
+    return _tagged(sections) if stage == "tagging" else {}
 
 
 def _of_its_own(stage: str, sections: Sections, encoder: str) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _of_corpus(sections: Sections, _: str) -> Iterator[tuple[str, str | None]]:
     section = sections["corpus"].model_dump()
     found, own = section["huggingface"], section["source"]
     if own == "huggingface" and found:
-        yield from ((f"huggingface.{key}", found[key]) for key in ("passages", "queries", "images"))
+        yield from ((f"huggingface.{key}", found[key]) for key in ("passages", "articles", "queries", "images"))
     elif own not in NAMED:
         yield "source", own
 

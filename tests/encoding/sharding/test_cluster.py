@@ -1,23 +1,29 @@
 """Shards made on a cluster of two nodes, both on this machine: a minute, for Ray starts slowly."""
 
+import json
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from time import sleep
+from typing import Any
 
 import pytest
 import torch
+import yaml
+from own_pipeline import Pipeline
 from tiny import WORDS, save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.paths import ROOT
 from hiddenstates.core.strategy import DEFAULT
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.sharding.engines import LOCAL, Engine, open_engine
 from hiddenstates.encoding.sharding.sharded import encode_sharded, pool_corpus
-from hiddenstates.encoding.sharding.shards import Work
+from hiddenstates.encoding.sharding.shards import SHARD, Work
 from hiddenstates.images.features import embed_files
 
 pytest.importorskip("ray", reason="Ray is an extra, and not installed: pip install 'ray[data]'")
@@ -115,6 +121,61 @@ def test_images_are_embedded_as_here(on_ray: Engine, tmp_path: Path) -> None:
         )
     assert contents(tmp_path / "cluster") == contents(tmp_path / "local")
     assert contents(tmp_path / "shards" / "cluster") == contents(tmp_path / "shards" / "local")
+
+
+def pooled_corpus(folder: Path, items: int) -> dict[str, Any]:
+    """More passages than a shard holds, in BEIR's layout, and the params that choose on a pool of them."""
+    (folder / "qrels").mkdir(parents=True)
+    rows = [
+        {"_id": f"p{i}", "text": " ".join(WORDS[(i // 14**k + k * i % 3) % 14] for k in range(4))} for i in range(items)
+    ]
+    asked = [{"_id": f"q{i}", "text": rows[i * 200]["text"]} for i in range(40)]
+    for name, lines in {"corpus": rows, "queries": asked}.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for split, some in {"dev": range(20), "test": range(20, 40)}.items():
+        judged = [f"q{i}\tp{i * 200}\t1" for i in some]
+        (folder / "qrels" / f"{split}.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]) + "\n")
+    params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    params["corpus"]["source"] = str(folder)
+    params["states"] |= {"encoders": {"tiny": {"model": str(save_tiny(folder / "model"))}}, "pool": 200}
+    params["strategies"] |= {"layers_at_most": 1, "join": False}  # not the published one, whose shards are there
+    return params
+
+
+def test_a_pooled_corpus_comes_through_the_stages_on_two_nodes_with_the_numbers_of_one_process(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    params = pooled_corpus(tmp_path / "data", SHARD + 800)
+    local = Pipeline(tmp_path / "local", params)
+    run_stages(local, "corpus", "states", "strategies@tiny", "index")
+    ray_engine = {"engine": "ray", "ray": {"address": cluster.address}}
+    there = Pipeline(tmp_path / "cluster", params | {"states": params["states"] | ray_engine})
+    for stage in ("corpus", "strategies"):
+        shutil.copytree(local.out / stage, there.out / stage)
+    second = cluster.add_node(**SMALL)
+    try:
+        run_stages(there, "states", "index")
+    finally:
+        cluster.remove_node(second)
+    wanted, found = contents_below(local.out), contents_below(there.out)
+    assert wanted.keys() == found.keys()
+    assert [name for name, content in wanted.items() if content != found[name]] == []
+    assert json.loads(found["index/metrics.json"])["vectors"] == SHARD + 800
+    assert len(list((there.out / "states" / "published").glob("*.safetensors"))) == 2
+
+
+def run_stages(pipeline: Pipeline, *stages: str) -> None:
+    """One after the other, as `dvc repro` does."""
+    for stage in stages:
+        assert pipeline.start_stage(stage).wait() == 0, stage
+
+
+def contents_below(folder: Path) -> dict[str, bytes]:
+    """The numbers, the shards and the index that stages left."""
+    kinds = (".json", ".safetensors", ".faiss", ".arrow")
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.suffix in kinds}
+    return {name: path.read_bytes() for name, path in found.items() if path.name != "timings.json"}
 
 
 def test_what_is_wrong_with_a_shard_comes_back_as_a_sentence(encoder: Encoder, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Run
-from hiddenstates.retrieval.fusion.runs import NORMS, cut, onto_passages, otherwise, reciprocal_rank, weighted, within
+from hiddenstates.retrieval.fusion.runs import NORMS, align, by_rank, cut, onto_passages, otherwise, weighted
 
 TEXT = Run({"q": {"a": 0.9, "b": 0.5, "c": 0.1}})
 IMAGE = Run({"q": {"b": 8.0, "c": 4.0, "d": 0.0}})
@@ -60,15 +60,16 @@ def test_a_run_that_prefers_nothing_changes_nothing(norm: str) -> None:
 
 
 def test_reciprocal_rank_sums_one_over_60_and_the_rank() -> None:
-    assert reciprocal_rank(RUNS)["q"] == pytest.approx(
+    aligned = align(RUNS)
+    assert aligned.fused(by_rank(aligned))["q"] == pytest.approx(
         {"a": 1 / 61, "b": 1 / 62 + 1 / 61, "c": 1 / 63 + 1 / 62, "d": 1 / 63}
     )
-    assert reciprocal_rank(RUNS, k=1)["q"]["a"] == 1 / 2
+    assert aligned.fused(by_rank(aligned, k=1))["q"]["a"] == 1 / 2
 
 
 def test_equal_scores_share_the_last_of_their_ranks() -> None:
-    tied = Run({"q": {"a": 1.0, "b": 1.0, "c": 0.0}})
-    assert reciprocal_rank({"tied": tied}, k=0)["q"] == pytest.approx({"a": 1 / 2, "b": 1 / 2, "c": 1 / 3})
+    tied = align({"tied": Run({"q": {"a": 1.0, "b": 1.0, "c": 0.0}})})
+    assert tied.fused(by_rank(tied, k=0))["q"] == pytest.approx({"a": 1 / 2, "b": 1 / 2, "c": 1 / 3})
 
 
 def test_each_passage_gets_the_score_of_its_image() -> None:
@@ -80,16 +81,24 @@ def test_each_passage_gets_the_score_of_its_image() -> None:
     assert onto_passages(images, passages).rows == {"view.png": scores}
 
 
-def test_a_filter_keeps_what_is_allowed_and_leaves_other_queries_alone() -> None:
-    run = Run({"q": {"a": 0.9, "b": 0.5}, "r": {"a": 0.2}})
-    assert within(run, {"q": ["b", "z"]}).rows == {"q": {"b": 0.5}, "r": {"a": 0.2}}
-
-
 def test_a_cut_does_not_choose_between_equals() -> None:
     run = Run({"q": {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.1}, "r": {}})
     assert cut(run, 1).rows == {"q": {"b": 0.9}, "r": {}}
     assert cut(run, 2).rows == {"q": {"a": 0.5, "b": 0.9, "c": 0.5}, "r": {}}
     assert cut(run, 9).rows == run.rows
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 9])
+def test_the_best_of_aligned_lists_are_the_cut_of_all(depth: int) -> None:
+    aligned = align({"run": Run({"q": {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.1}, "r": {"a": 0.2, "d": -0.3}})})
+    best = aligned.best(aligned.scores[0], depth)
+    assert best.rows == cut(aligned.fused(aligned.scores[0]), depth).rows
+    assert [list(row) for row in best.rows.values()] == [["b", "a", "c", "d"][: len(best["q"])], ["a", "d"][:depth]]
+
+
+def test_of_many_that_tie_at_the_end_some_are_kept() -> None:
+    aligned = align({"run": Run({"q": {"first": 2.0} | {f"p{i}": 1.0 for i in range(50)}})})
+    assert list(aligned.best(aligned.scores[0], 2)["q"]) == ["first", *(f"p{i}" for i in range(19))]
 
 
 def test_where_a_run_has_nothing_the_fallback_answers() -> None:
@@ -103,7 +112,7 @@ def test_bad_requests_are_refused() -> None:
     with pytest.raises(LabError, match=r"weights of text for runs of text, image\. Give each run one"):
         weighted(RUNS, {"text": 1.0}, "minmax")
     with pytest.raises(LabError, match="there is no run to fuse"):
-        reciprocal_rank({})
+        align({})
 
 
 def test_long_lists_are_fused_in_a_moment() -> None:

@@ -1,23 +1,18 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tiny import pooled_states
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.core.strategy import Strategy
-from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.pooled import PooledStates
-from hiddenstates.images.features import ImageFeatures
-from hiddenstates.retrieval.fusion.shown import Shown, search_images
+from hiddenstates.retrieval.fusion.shown import Shown
 
 # Two facts of Monaco, one of Indonesia, whose flag is the same, one of Japan, one whose image is broken, one without.
 PASSAGES = {"mc0": "mc.png", "mc1": "mc.png", "id0": "id.png", "jp0": "jp.png", "br0": "broken.png", "x0": ""}
 QUERIES = {"q0": "v0.png", "q1": "v1.png", "q2": "", "q3": "lost.png"}
 QRELS = Qrels({"q0": {"mc0": 1.0, "id0": 2.0, "jp0": 0.0}, "q1": {"jp0": 1.0}, "q2": {"x0": 1.0}, "q3": {"jp0": 1.0}})
 NAMES = {"mc.png": "mc.png", "id.png": "mc.png", "jp.png": "jp.png"}
-IMAGES = Run({"v0.png": {"mc.png": 0.9, "jp.png": 0.2}, "v1.png": {"mc.png": 0.6, "jp.png": 0.5}})
 
 
 def named(ids: list[str]) -> PooledStates:
@@ -36,8 +31,7 @@ def task() -> Task:
 
 @pytest.fixture
 def shown(task: Task) -> Shown:
-    features = ImageFeatures(named(["mc.png", "jp.png"]), NAMES, {"broken.png": "it is broken"})
-    return Shown.of(task, features, named(["v0.png", "v1.png"]))
+    return Shown.of(task, NAMES, named(["v0.png", "v1.png"]))
 
 
 def test_only_what_has_states_is_joined(shown: Shown) -> None:
@@ -50,12 +44,6 @@ def test_those_are_asked_that_show_an_image(shown: Shown, task: Task) -> None:
     assert len(Shown({}, shown.queries).asked(task).queries) == 0  # no passage has one
 
 
-def test_passages_of_one_image_tie(shown: Shown) -> None:
-    run = shown.onto_passages(IMAGES)
-    assert run["q0"] == {"mc0": 0.9, "mc1": 0.9, "id0": 0.9, "jp0": 0.2}
-    assert set(run) == {"q0", "q1"}
-
-
 def test_an_image_scores_as_its_best_passage(shown: Shown) -> None:
     run = Run({"q0": {"mc0": 0.1, "mc1": -0.4, "jp0": -0.3, "x0": 9.0}})
     assert shown.onto_images(run).rows == {"q0": {"mc.png": 0.1, "jp.png": -0.3}}
@@ -64,20 +52,3 @@ def test_an_image_scores_as_its_best_passage(shown: Shown) -> None:
 def test_what_is_sought_are_the_images_of_what_is_relevant(shown: Shown, task: Task) -> None:
     qrels = shown.for_images(task).qrels
     assert qrels.rows == {"q0": {"mc.png": 2.0}, "q1": {"jp.png": 1.0}, "q2": {}, "q3": {"jp.png": 1.0}}
-
-
-def test_the_filter_keeps_the_passages_of_the_nearest_images(shown: Shown) -> None:
-    text = Run({query: {"mc0": 0.1, "jp0": 0.9, "x0": 1.0} for query in ("q0", "q1", "q2")})
-    one, two = (shown.filtered(text, IMAGES, count) for count in (1, 2))
-    assert one.rows == {"q0": {"mc0": 0.1}, "q1": {"mc0": 0.1}, "q2": text["q2"]}  # q2 shows none
-    assert two["q1"] == {"mc0": 0.1, "jp0": 0.9}
-
-
-def test_an_image_is_nearest_to_itself() -> None:
-    states = named(["mc.png", "jp.png", "ch.png"])
-    run = search_images(
-        ImageFeatures(states, {}, {}), states, Choice(Strategy.parse("-1/mean"), states.fingerprint, {})
-    )
-    assert {query: max(row, key=row.__getitem__) for query, row in run.rows.items()} == {n: n for n in states.ids}
-    assert np.allclose([run[name][name] for name in states.ids], 1)
-    assert {len(row) for row in run.rows.values()} == {3}

@@ -1,20 +1,45 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
+from hiddenstates.core.strategy import DEFAULT
+from hiddenstates.encoding.clip import Clip
+from hiddenstates.encoding.embeddings.pooled import Embeddings
+from hiddenstates.images.everything import HeldPictures
+from hiddenstates.retrieval.fusion.lists import Lists, Looked
 from hiddenstates.retrieval.fusion.shown import Shown
-from hiddenstates.retrieval.fusion.systems import Lists, best_of_each, oracles, read_joint, with_images
+from hiddenstates.retrieval.fusion.systems import answers, best_of_each, oracles, read_joint, tune
+from hiddenstates.retrieval.index import build_index
 from hiddenstates.retrieval.measures import evaluate
 
 PASSAGES = {f"{entity}/{topic}": f"{entity}.png" for entity in ("mc", "jp", "ch") for topic in ("capital", "money")}
 VIEWS = {"d0": "view-mc.png", "d1": "view-jp.png", "t0": "view-ch.png"}
 RIGHT = {"d0": "mc/money", "d1": "jp/money", "t0": "ch/money", "t1": "ch/capital"}
 SHOWN = Shown(PASSAGES, VIEWS)
-MONEY = {passage: (0.8 if passage.endswith("money") else 0.3) for passage in PASSAGES}  # says what, not of which
-NEAR = Run({view: {f"{e}.png": (0.9 if e in view else 0.5) for e in ("mc", "jp", "ch")} for view in VIEWS.values()})
-LISTS = Lists(Run(dict.fromkeys(VIEWS, MONEY)), SHOWN.onto_passages(NEAR), Run(dict.fromkeys(VIEWS, MONEY)), NEAR)
+
+
+class Namer(Clip):
+    """One to which all titles are alike."""
+
+    def __init__(self) -> None:
+        pass
+
+    def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        return torch.ones(len(texts), 1)
+
+    def embed_images(self, images: Sequence[Path]) -> torch.Tensor:
+        return torch.ones(len(images), 1)
+
+
+def vectors(rows: dict[str, list[float]]) -> Embeddings:
+    found = np.array(list(rows.values()), dtype=np.float32)
+    return Embeddings(list(rows), found / np.linalg.norm(found, axis=1, keepdims=True), DEFAULT, "f")
 
 
 def task() -> Task:
@@ -26,35 +51,50 @@ def task() -> Task:
     return Task(KnowledgeBase(passages, Path(), "test"), table(rows, QUERY_COLUMNS), qrels)
 
 
-def test_neither_list_finds_what_both_together_find() -> None:
-    dev, test = (SHOWN.asked(task().select(split=split)) for split in ("dev", "test"))
-    systems = with_images(LISTS, SHOWN, dev, "recall@1", [1, 2], depth=3)
-    found = {name: evaluate(run, test.qrels, ["recall@1"])["recall@1"].mean() for name, run in systems.runs.items()}
+@pytest.fixture
+def lists() -> Lists:
+    """The texts say what is asked, the views of which: each is nearest to its own picture."""
+    money = {id: [0.8, 0.6] if id.endswith("money") else [0.3, 0.954] for id in PASSAGES}
+    pictures = vectors({f"{entity}.png": np.eye(3)[i].tolist() for i, entity in enumerate(("mc", "jp", "ch"))})
+    views = vectors({view: (0.2 + 0.8 * np.eye(3)[i]).tolist() for i, view in enumerate(VIEWS.values())})
+    held = HeldPictures(pictures, {name: name for name in pictures.ids})
+    looked = Looked(held, views, VIEWS, Namer())
+    asked = SHOWN.asked(task())
+    return Lists.of(asked, vectors({query: [1.0, 0.0] for query in VIEWS}), build_index(vectors(money)), looked)
+
+
+def asked(split: str) -> Task:
+    return SHOWN.asked(task().select(split=split))
+
+
+def test_neither_list_finds_what_both_together_find(lists: Lists) -> None:
+    tuned = tune(lists, asked("dev").qrels, "recall@1", [1, 2], depth=3)
+    runs = answers(lists, tuned, depth=3)
+    found = {name: evaluate(run, asked("test").qrels, ["recall@1"])["recall@1"].mean() for name, run in runs.items()}
     assert found == {"image": 0, "name": 0, "weighted": 1, "reciprocal_rank": 1, "filtered": 1, "soft_filter": 1}
-    assert evaluate(LISTS.text, test.qrels, ["recall@1"])["recall@1"].mean() == 0
-    assert (systems.chosen["nearest images"], systems.chosen["weighted on dev"]) == (1, 1.0)
-    assert sum(systems.chosen["weights"].values()) == pytest.approx(1)
+    assert evaluate(lists.text(3), asked("test").qrels, ["recall@1"])["recall@1"].mean() == 0
+    about = tuned.about()
+    assert (about["nearest images"], about["weighted on dev"], about["filtered on dev"]) == (1, 1.0, 1.0)
+    assert sum(about["weights"].values()) == pytest.approx(1)
 
 
-def test_every_question_of_the_lists_is_answered_at_the_depth() -> None:
-    systems = with_images(LISTS, SHOWN, task().select(split="dev"), "mrr@10", [1], depth=1)
-    assert all(set(run) == set(VIEWS) for run in systems.runs.values())
-    assert systems.runs["weighted"]["t0"].keys() == {"ch/money"}
+def test_every_question_of_the_lists_is_answered_at_the_depth(lists: Lists) -> None:
+    runs = answers(lists, tune(lists, asked("dev").qrels, "mrr@10", [1], depth=1), depth=1)
+    assert all(set(run) == set(VIEWS) for run in runs.values())
+    assert runs["weighted"]["t0"].keys() == {"ch/money"}
 
 
-def test_where_dev_shows_no_image_there_is_no_system() -> None:
-    nothing = Shown({}, {})
-    systems = with_images(
-        Lists(Run({}), Run({}), Run({}), Run({})), nothing, task().select(split="dev"), "mrr@10", [1], 9
-    )
-    assert (systems.runs, systems.chosen) == ({}, {})
-    assert oracles(LISTS, nothing, {}, nothing.asked(task()), "mrr@10") == {}
+def test_only_the_questions_that_choose_choose(lists: Lists) -> None:
+    wrong = replace(lists, texts=vectors({"d0": [1.0, 0.0], "d1": [1.0, 0.0], "t0": [0.0, 1.0]}))
+    qrels = asked("dev").qrels
+    assert tune(wrong, qrels, "mrr@10", [1, 2], 3) == tune(lists, qrels, "mrr@10", [1, 2], 3)
 
 
-def test_oracles_know_the_image_and_the_best_system() -> None:
-    test = SHOWN.asked(task().select(split="test"))
-    bounds = oracles(LISTS, SHOWN, {"text": LISTS.text, "filtered": Run({"t0": {"ch/money": 1.0}})}, test, "mrr@10")
-    assert bounds["oracle: right image, then text"].rows == {"t0": {"ch/money": 0.8, "ch/capital": 0.3}}
+def test_oracles_know_the_image_and_the_best_system(lists: Lists) -> None:
+    runs = {"text": lists.text(3), "filtered": Run({"t0": {"ch/money": 1.0}})}
+    bounds = oracles(lists, SHOWN, runs, asked("test"), "mrr@10", 3)
+    found = bounds["oracle: right image, then text"]["t0"]
+    assert found == pytest.approx({"ch/money": 0.8, "ch/capital": 0.3}, abs=1e-3)
     assert bounds["oracle: best system of each query"].rows == {"t0": {"ch/money": 1.0}}
 
 

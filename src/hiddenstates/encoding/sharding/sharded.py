@@ -96,8 +96,12 @@ def encode_sharded(
     """
     resolved = strategy.resolve(len(encoder.state_map))
     encoder.check_poolings(strategy.pools)
-    paths = engine.make(encoder, Work(corpus, resolved, folder, whitening, size, side))
-    manifest = {"strategy": str(resolved), "shards": [path.name for path in paths]}
+    write_manifest(folder, resolved, engine.make(encoder, Work(corpus, resolved, folder, whitening, size, side)))
+
+
+def write_manifest(folder: Path, strategy: AnyStrategy, shards: Sequence[Path]) -> None:
+    """manifest.json: which of the folder's files belong together, in this order. Halves that were left go away."""
+    manifest = {"strategy": str(strategy), "shards": [path.name for path in shards]}
     partial = folder / f"{MANIFEST}.partial"
     partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / MANIFEST)

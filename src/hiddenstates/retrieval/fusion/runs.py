@@ -1,6 +1,6 @@
 """One run made of several: fused by weights or by ranks, carried from images to passages, filtered."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -22,8 +22,8 @@ class Aligned:
     scores: 0 where a run does not hold the passage; held: where it does
     """
 
-    queries: list[str]
-    passages: list[str]
+    queries: Sequence[str]
+    passages: Sequence[str]
     scores: Scores
     held: Bool[np.ndarray, "run query passage"]
 
@@ -33,6 +33,18 @@ class Aligned:
         found = (np.flatnonzero(held) for held in np.logical_or.reduce(self.held))
         rows = zip(self.queries, scores, found, strict=True)
         return Run({query: dict(zip(names[i], row[i].tolist(), strict=True)) for query, row, i in rows})
+
+    def best(self, scores: Float64[np.ndarray, "query passage"], depth: int) -> Run:
+        """`cut(fused(scores), depth)`, but that no row grows beyond ten times the depth where many tie at its end."""
+        held: Bool[np.ndarray, "query passage"] = np.logical_or.reduce(self.held)
+        offered = np.where(held, scores, -np.inf)
+        return Run({query: self._best(row, depth) for query, row in zip(self.queries, offered, strict=True)})
+
+    def _best(self, row: Float64[np.ndarray, " passage"], depth: int) -> dict[str, float]:
+        least = np.partition(row, -depth)[-depth] if depth < len(row) else -np.inf
+        kept = np.flatnonzero((row >= least) & (row > -np.inf))
+        kept = kept[np.argsort(-row[kept], kind="stable")][: 10 * depth]
+        return dict(zip((self.passages[i] for i in kept.tolist()), row[kept].tolist(), strict=True))
 
 
 def align(runs: Mapping[str, Run]) -> Aligned:
@@ -91,15 +103,15 @@ def normalised(aligned: Aligned, norm: str) -> Scores:
     return _divided(centred, np.sqrt(np.square(centred).sum(-1, keepdims=True, where=held) / n))
 
 
-def reciprocal_rank(runs: Mapping[str, Run], k: int = 60) -> Run:
+def by_rank(aligned: Aligned, k: int = 60) -> Float64[np.ndarray, "query passage"]:
     """The sum over the runs of 1 / (k + rank), which needs no scores on one scale (Cormack et al. 2009).
 
     Equal scores share the last of their ranks, so that their order says nothing. A run adds nothing to a passage that
     it lacks.
     """
-    aligned = align(runs)
     ranks = rankdata(np.where(aligned.held, -aligned.scores, np.inf), method="max", axis=-1)
-    return aligned.fused(np.where(aligned.held, 1 / (k + ranks), 0.0).sum(0))
+    found: Float64[np.ndarray, "query passage"] = np.where(aligned.held, 1 / (k + ranks), 0.0).sum(0)
+    return found
 
 
 def onto_passages(run: Run, passages: Mapping[str, str], queries: Mapping[str, str] | None = None) -> Run:
@@ -111,14 +123,6 @@ def onto_passages(run: Run, passages: Mapping[str, str], queries: Mapping[str, s
     asked = queries if queries is not None else {query: query for query in run}
     rows = {image: _carried(run, image, passages) for image in dict.fromkeys(asked.values())}
     return Run({query: rows[image] for query, image in asked.items()})
-
-
-def within(run: Run, allowed: Mapping[str, Collection[str]]) -> Run:
-    """The run with only these passages of each query. A query that `allowed` does not name keeps all it has."""
-    kept = {
-        query: {p: row[p] for p in allowed[query] if p in row} for query, row in run.rows.items() if query in allowed
-    }
-    return Run({**run.rows, **kept})
 
 
 def cut(run: Run, depth: int) -> Run:

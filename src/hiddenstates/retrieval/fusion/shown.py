@@ -1,17 +1,11 @@
-"""Questions that show an image, and passages that have one: what joins the two, and the search of names by images."""
+"""Questions that show an image, and passages that have one: what joins the two."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.encoding.choice import Choice
-from hiddenstates.encoding.clip import Clip
 from hiddenstates.encoding.embeddings.pooled import PooledStates
-from hiddenstates.images.features import ImageFeatures
-from hiddenstates.retrieval.fusion.runs import cut, onto_passages, within
-from hiddenstates.retrieval.index import build_index
 
 
 @dataclass(frozen=True)
@@ -26,12 +20,15 @@ class Shown:
     queries: Mapping[str, str]
 
     @classmethod
-    def of(cls, task: Task, features: ImageFeatures, queries: PooledStates) -> "Shown":
-        """The images of the task that have states; of the queries' the ids are their names."""
+    def of(cls, task: Task, passages: Mapping[str, str], queries: PooledStates) -> "Shown":
+        """The images of the task that have states; of the queries' the ids are their names.
+
+        passages: every name of an image of theirs -> the id of its content
+        """
         known = {name: name for name in queries.ids}
         found = (
             {id: names[image] for id, image in zip(rows["id"][:], rows["image"][:], strict=True) if image in names}
-            for rows, names in ((task.kb.passages, features.names), (task.queries, known))
+            for rows, names in ((task.kb.passages, passages), (task.queries, known))
         )
         return cls(*found)
 
@@ -39,25 +36,9 @@ class Shown:
         """The task with only the questions that show an image; none where no passage has one."""
         return task.within(task.kb.ids, [query for query in self.queries if query in task.qrels.rows and self.passages])
 
-    def onto_passages(self, run: Run) -> Run:
-        """A run of images by images, as one of passages by questions. Passages of one image tie."""
-        return onto_passages(run, self.passages, self.queries)
-
     def onto_images(self, run: Run) -> Run:
         """A run of passages by questions, as one of images by questions: each image scores as its best passage."""
         return Run({query: self._best(row) for query, row in run.rows.items()})
-
-    def filtered(self, text: Run, images: Run, count: int) -> Run:
-        """The passages of the `count` nearest images, ranked by text. images: a run of images by images"""
-        near = {image: list(row) for image, row in cut(images, count).rows.items()}
-        return self.allowing(text, {query: near[image] for query, image in self.queries.items() if image in near})
-
-    def allowing(self, text: Run, images: Mapping[str, Sequence[str]]) -> Run:
-        """The text's run with only the passages of these images, by query."""
-        passages: dict[str, list[str]] = {}
-        for passage, image in self.passages.items():
-            passages.setdefault(image, []).append(passage)
-        return within(text, {query: [p for name in names for p in passages[name]] for query, names in images.items()})
 
     def for_images(self, task: Task) -> Task:
         """The same questions, which now should find the images of the relevant passages."""
@@ -70,17 +51,3 @@ class Shown:
             if image := self.passages.get(passage):
                 found[image] = max(score, found.get(image, score))
         return found
-
-
-def search_images(features: ImageFeatures, queries: PooledStates, choice: Choice) -> Run:
-    """Every image of the passages, by its cosine with each image of the queries."""
-    return build_index(choice.embed(features.states)).search(choice.embed(queries), len(features.states.ids))
-
-
-def search_names(clip: Clip, images: Mapping[str, Path], names: Sequence[str]) -> Run:
-    """Every name, by its cosine with each image in the space that CLIP projects both into. images: by their ids"""
-    distinct = list(dict.fromkeys(names))
-    if not images or not distinct:
-        return Run({})
-    cosines = clip.embed_images(list(images.values())) @ clip.embed_texts(distinct).T
-    return Run({id: dict(zip(distinct, row, strict=True)) for id, row in zip(images, cosines.tolist(), strict=True)})

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,87 +9,80 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.encoding.clip import Clip
-from hiddenstates.retrieval.fusion.runs import cut, onto_passages, reciprocal_rank
-from hiddenstates.retrieval.fusion.shown import Shown, search_names
-from hiddenstates.retrieval.fusion.soft_filter import choose_soft_filter
-from hiddenstates.retrieval.fusion.weighing import choose_count, choose_weights
+from hiddenstates.retrieval.fusion.lists import Block, Lists, joined
+from hiddenstates.retrieval.fusion.runs import by_rank
+from hiddenstates.retrieval.fusion.shown import Shown
+from hiddenstates.retrieval.fusion.soft_filter import SoftFilter, choose_soft_filter
+from hiddenstates.retrieval.fusion.weighing import Weighting, choose_count, choose_weights
 from hiddenstates.retrieval.measures import evaluate
 
 
 @dataclass(frozen=True)
-class Lists:
-    """Whole lists: where the right passage stands far down one of them, the other can still bring it up.
+class Tuned:
+    """What the systems leave open, as dev chose it.
 
-    text, image, name: passages, by the question's text, by its image, by its image's likeness to the passages' titles
-    images: images by images, as `search_images` gives them
+    count:    of the nearest images whose passages the filter keeps
+    filtered: the measure of the filter on dev
     """
 
-    text: Run
-    image: Run
-    name: Run
-    images: Run
+    weighting: Weighting
+    count: int
+    filtered: float
+    soft: SoftFilter
 
-    @classmethod
-    def of(cls, task: Task, shown: Shown, text: Run, images: Run, clip: Clip) -> "Lists":
-        """The lists of the questions that show an image."""
-        titles = dict(zip(task.kb.ids, task.kb.passages["title"][:], strict=True))
-        named = {passage: titles[passage] for passage in shown.passages}
-        views = {image: task.kb.images / image for image in dict.fromkeys(shown.queries.values())}
-        names = onto_passages(search_names(clip, views, list(named.values())), named, shown.queries)
-        image, name = (task.searched(partial(_whole, run), len(titles)) for run in (shown.onto_passages(images), names))
-        return cls(text, image, name, images)
+    def about(self) -> dict[str, Any]:
+        """What to tell of it."""
+        told = {"weights": self.weighting.weights, "norm": self.weighting.norm, "weighted on dev": self.weighting.score}
+        told |= {"nearest images": self.count, "filtered on dev": self.filtered}
+        heat = {"image": self.soft.image, "text": self.soft.text}
+        return told | {"temperatures": heat, "soft filter on dev": self.soft.score}
 
 
-def _whole(run: Run, _: int) -> Run:
-    return run
+def tune(lists: Lists, asked: Qrels, measure: str, counts: Sequence[int], depth: int) -> Tuned:
+    """The weights and their normalisation, how many of the nearest images a filter keeps, the soft one's temperatures.
 
-
-@dataclass(frozen=True)
-class Systems:
-    """Runs by the name of their system, and what was chosen on dev; both empty where no dev question shows an image."""
-
-    runs: dict[str, Run]
-    chosen: dict[str, Any]
-
-
-def with_images(lists: Lists, shown: Shown, dev: Task, measure: str, counts: Sequence[int], depth: int) -> Systems:
-    """Every system that looks at the image, over all queries of the lists.
-
-    dev:    chooses the weights, their normalisation, how many of the nearest images the filter keeps, and the soft
-            filter's temperatures
+    asked:  what the questions that choose should find: dev's, of which there is one at least
     counts: how many images the filter may keep
-    depth:  passages that each run keeps
+    depth:  passages that a run keeps
     """
-    asked = shown.asked(dev).qrels
-    if not asked:
-        return Systems({}, {})
-    both = {"text": lists.text, "image": lists.image}
-    weighting = choose_weights(both, asked, measure)
-    filtered = partial(shown.filtered, lists.text, lists.images)
-    count, score = choose_count(filtered, counts, asked, measure)
-    soft = choose_soft_filter(lists.text, lists.image, shown.passages, asked, measure)
-    runs = {
-        "image": cut(lists.image, depth),
-        "name": cut(lists.name, depth),
-        "weighted": cut(weighting.fuse(both), depth),
-        "reciprocal_rank": cut(reciprocal_rank(both), depth),
-        "filtered": cut(filtered(count), depth),
-        "soft_filter": cut(soft.apply(lists.text, lists.image, shown.passages), depth),
+    weighting = choose_weights(["text", "image"], (block.both for block in lists.blocks(asked.rows)), asked, measure)
+    kept = ({count: _filtered(block, count, depth) for count in counts} for block in lists.blocks(asked.rows))
+    count, score = choose_count(kept, counts, asked, measure)
+    return Tuned(
+        weighting, count, score, choose_soft_filter((b.pictured for b in lists.blocks(asked.rows)), asked, measure)
+    )
+
+
+def answers(lists: Lists, tuned: Tuned, depth: int) -> dict[str, Run]:
+    """The `depth` best of each question of the lists, by every system that looks at the image."""
+    found = [_answers(block, tuned, depth) for block in lists.blocks()]
+    return {system: joined([runs[system] for runs in found]) for system in (found[0] if found else ())}
+
+
+def _answers(block: Block, tuned: Tuned, depth: int) -> dict[str, Run]:
+    pictured, images = block.pictured
+    return {
+        "image": block.image.best(block.image.scores[0], depth),
+        "name": block.name.best(block.name.scores[0], depth),
+        "weighted": block.both.best(tuned.weighting.scores(block.both), depth),
+        "reciprocal_rank": block.both.best(by_rank(block.both), depth),
+        "filtered": _filtered(block, tuned.count, depth),
+        "soft_filter": pictured.best(tuned.soft.scores(pictured, images), depth),
     }
-    told = {"weights": weighting.weights, "norm": weighting.norm, "weighted on dev": weighting.score}
-    told |= {"nearest images": count, "filtered on dev": score}
-    told |= {"temperatures": {"image": soft.image, "text": soft.text}, "soft filter on dev": soft.score}
-    return Systems(runs, told)
 
 
-def oracles(lists: Lists, shown: Shown, runs: Mapping[str, Run], asked: Task, measure: str) -> dict[str, Run]:
+def _filtered(block: Block, count: int, depth: int) -> Run:
+    kept = block.nearest(count)
+    return kept.best(kept.scores[0], depth)
+
+
+def oracles(
+    lists: Lists, shown: Shown, runs: Mapping[str, Run], asked: Task, measure: str, depth: int
+) -> dict[str, Run]:
     """What no system can know: which image is right, and which run is the best for each query."""
-    if not asked.qrels:
-        return {}
     right = {query: list(row) for query, row in shown.for_images(asked).qrels.rows.items()}
     return {
-        "oracle: right image, then text": shown.allowing(lists.text.select(asked.qrels), right),
+        "oracle: right image, then text": lists.text_of(right, depth),
         "oracle: best system of each query": best_of_each(runs, asked.qrels, measure),
     }
 

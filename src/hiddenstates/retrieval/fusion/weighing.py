@@ -1,19 +1,22 @@
 """What fusion leaves open, chosen by a measure on judged queries: weights, their normalisation, how many images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.fusion.runs import NORMS, Aligned, align, mixed, normalised, weighted
-from hiddenstates.retrieval.measures import from_ranks, mean_score
+from hiddenstates.retrieval.fusion.runs import NORMS, Aligned, mixed, normalised
+from hiddenstates.retrieval.measures import evaluate, from_ranks
 
 STEPS = 20
 """Weights are tried in twentieths."""
+
+Way = TypeVar("Way")
 
 NEVER = np.iinfo(np.int32).max
 """The rank of what no run holds."""
@@ -28,39 +31,70 @@ class Weighting:
     score: float
     tried: int
 
-    def fuse(self, runs: Mapping[str, Run]) -> Run:
-        """The runs of any queries, fused in this way."""
-        return weighted(runs, self.weights, self.norm)
+    def scores(self, aligned: Aligned) -> Float64[np.ndarray, "query passage"]:
+        """The fused scores of runs that are aligned in the order of the weights."""
+        return mixed(normalised(aligned, self.norm), self.weights.values())
 
 
 def choose_weights(
-    runs: Mapping[str, Run], qrels: Qrels, measure: str, norms: Sequence[str] = NORMS, steps: int = STEPS
+    names: Sequence[str],
+    lists: Iterable[Aligned],
+    qrels: Qrels,
+    measure: str,
+    norms: Sequence[str] = NORMS,
+    steps: int = STEPS,
 ) -> Weighting:
     """The weights, and the normalisation, with the best mean of the measure; of equals the first.
 
-    runs:  whole lists, for what a run lacks is its worst; only the queries of the qrels count
+    names: of the runs that the lists hold
+    lists: whole ones, for what a run lacks is its worst; some queries at a time, all of which are judged
     steps: each run's weight is one of 1/steps, 2/steps, …, and all together are 1
     """
-    aligned = align({name: run.select(qrels) for name, run in runs.items()})
-    judged = Judged.of(aligned, qrels)
-    shares = [counts for counts in product(range(1, steps + 1), repeat=len(runs)) if sum(counts) == steps]
-    tried = {}
-    for norm in norms:
-        scores = normalised(aligned, norm)
-        for counts in shares:
-            weights = tuple(count / steps for count in counts)
-            tried[norm, weights] = judged.mean(mixed(scores, weights), measure)
-    norm, chosen = max(tried, key=tried.__getitem__)
-    return Weighting(dict(zip(runs, chosen, strict=True)), norm, tried[norm, chosen], len(tried))
+    shares = [counts for counts in product(range(1, steps + 1), repeat=len(names)) if sum(counts) == steps]
+    weights = [tuple(count / steps for count in counts) for counts in shares]
+    tried: Tried[tuple[str, tuple[float, ...]]] = Tried()
+    for aligned in lists:
+        judged = Judged.of(aligned, qrels)
+        for norm in norms:
+            scores = normalised(aligned, norm)
+            for each in weights:
+                tried.add((norm, each), judged.values(mixed(scores, each), measure))
+    (norm, chosen), best = tried.best()
+    return Weighting(dict(zip(names, chosen, strict=True)), norm, best, len(norms) * len(weights))
 
 
-def choose_count(search: Callable[[int], Run], counts: Sequence[int], qrels: Qrels, measure: str) -> tuple[int, float]:
-    """The count whose run has the best mean of the measure, of equals the first, and that mean."""
+def choose_count(
+    runs: Iterable[Mapping[int, Run]], counts: Sequence[int], qrels: Qrels, measure: str
+) -> tuple[int, float]:
+    """The count whose run has the best mean of the measure, of equals the first, and that mean.
+
+    runs: by count; some queries at a time, all of which are judged
+    """
     if not counts:
         raise LabError("fusion: there is no count to choose from. Give it at least one.")
-    means = {count: mean_score(search(count), qrels, measure) for count in counts}
-    chosen = max(means, key=means.__getitem__)
-    return chosen, means[chosen]
+    tried: Tried[int] = Tried()
+    for found in runs:
+        for count in counts:
+            values = evaluate(found[count], qrels.select(found[count]), [measure])[measure]
+            tried.add(count, values.to_numpy())
+    return tried.best()
+
+
+class Tried(Generic[Way]):
+    """What each way scores on each query, some queries after others."""
+
+    def __init__(self) -> None:
+        self.values: dict[Way, list[np.ndarray]] = {}
+
+    def add(self, way: Way, values: np.ndarray) -> None:
+        """What the way scores on further queries."""
+        self.values.setdefault(way, []).append(values)
+
+    def best(self) -> tuple[Way, float]:
+        """The way with the best mean, of equals the first, and that mean."""
+        means = {way: float(np.concatenate(values).mean()) for way, values in self.values.items()}
+        chosen = max(means, key=means.__getitem__)
+        return chosen, means[chosen]
 
 
 @dataclass(frozen=True)
@@ -95,11 +129,11 @@ class Judged:
         held: np.ndarray = np.logical_or.reduce(aligned.held)
         return cls(query.astype(int), passage.astype(int), grade, relevant, same & better, held)
 
-    def mean(self, scores: Float64[np.ndarray, "query passage"], measure: str) -> float:
-        """`mean_score`, from the ranks: equals come before a relevant passage, but for more relevant ones."""
+    def values(self, scores: Float64[np.ndarray, "query passage"], measure: str) -> Float32[np.ndarray, " query"]:
+        """`evaluate`, from the ranks: equals come before a relevant passage, but for more relevant ones."""
         nowhere = np.full((len(scores), 1), -np.inf)  # the place -1
         ranks = self._ranks(np.hstack([np.where(self.held, scores, -np.inf), nowhere]))
-        return float(from_ranks(measure, ranks[None], self.query, self.grade, self.n_relevant).mean())
+        return from_ranks(measure, ranks[None], self.query, self.grade, self.n_relevant)[0]
 
     def _ranks(self, scores: Float64[np.ndarray, "query place"]) -> Int32[np.ndarray, " pair"]:
         own = scores[self.query, self.passage]

@@ -22,8 +22,7 @@ def search_shards(folder: Path, queries: Embeddings, depth: int) -> Run:
     best = faiss.ResultHeap(len(queries.ids), depth, keep_max=True)
     starts = [0]
     for path in paths:
-        part = load_embeddings(path)
-        _check(queries, part, folder)
+        part = alike(queries, load_embeddings(path))
         if part.ids:
             found, rows = faiss.knn(
                 queries.vectors, part.vectors, min(depth, len(part.ids)), faiss.METRIC_INNER_PRODUCT
@@ -38,16 +37,18 @@ def search_shards(folder: Path, queries: Embeddings, depth: int) -> Run:
 
 def _names(paths: list[Path], starts: list[int], rows: np.ndarray) -> Iterator[tuple[int, str]]:
     """The passage in each of these rows, in order; the ids of one shard in memory."""
-    for path, here in zip(paths, np.split(rows, np.searchsorted(rows, starts[1:-1])), strict=True):
+    parts = np.split(rows, np.searchsorted(rows, starts[1:-1]))
+    for path, first, here in zip(paths, starts, parts, strict=False):  # starts has the end, too
         ids = about(path)["ids"] if len(here) else []
-        first = starts[paths.index(path)]
         yield from ((row, ids[row - first]) for row in here.tolist())
 
 
-def _check(queries: Embeddings, part: Embeddings, folder: Path) -> None:
+def alike(queries: Embeddings, part: Embeddings) -> Embeddings:
+    """The part of the passages' embeddings. LabError unless queries of this making can be compared with it."""
     made = (queries.fingerprint, str(queries.strategy))
     if made != (part.fingerprint, str(part.strategy)):
         raise LabError(
-            f"{folder}: embeddings by {part.strategy} of model {part.fingerprint}, the queries are by "
+            f"shards: embeddings by {part.strategy} of model {part.fingerprint}, the queries are by "
             f"{queries.strategy} of {queries.fingerprint}. Encode both alike."
         )
+    return part
