@@ -56,7 +56,7 @@ def test_shares_of_each_group(tokenizer: Any) -> None:
     table = shares(audited.assign(script=scripts), ["place", "script"]).loc[ALONE]
     assert table.loc["a", ["names", *OUTCOMES]].tolist() == [3, 1 / 3, 1 / 3, 0, 1 / 3, 0]
     assert table.loc["a", "every word"] == 1 / 3
-    assert table.loc["a", "pieces a word"] == (1 + 2 + 2) / (1 + 1 + 2)
+    assert table.loc["a", "pieces per word"] == (1 + 2 + 2) / (1 + 1 + 2)
     assert table.loc["a", "unknown pieces"] == 1 / (1 + 2 + 2)
     assert table.loc["b", ["names", "one token", "every word"]].tolist() == [1, 1, 1]
 

@@ -185,7 +185,7 @@ class Encoder:
         functions = {name: get_pooling(name) for name in poolings}
         check_kinds(inputs, self.reader)
         prompt = self.reading.prompt(side)
-        inputs, skipped = prompted(inputs, prompt), self._skipped(prompt)
+        inputs, skipped = prompted(inputs, prompt), self.skipped(prompt)
         read = self.reader.rows(inputs)
         rows = list({row.key: row for row in read}.values())
         shape = (len(self.state_map) if layers is None else len(layers), len(rows), self.width)
@@ -219,7 +219,7 @@ class Encoder:
         layers = sorted(set(wanted.resolve(len(self.state_map)).layers))
         return self.pool(names, inputs, wanted.pools, side, layers).embed(wanted, whitening)
 
-    def _skipped(self, prompt: str) -> int:
+    def skipped(self, prompt: str) -> int:
         """How many tokens at the start of a text are not pooled: the prompt's, if that is how the model is read."""
         if self.reading.pool_prompt or not prompt:
             return 0

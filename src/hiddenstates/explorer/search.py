@@ -195,7 +195,7 @@ class Explorer:
         """As they are pooled: a prompt that is not pooled is out of sight."""
         prompt = self.encoder.reading.prompt(side)
         inputs = [given for given in self.encoder.reader.inputs([text], [image]) if given is not None]
-        return self.encoder.states(prompted(inputs, prompt)).without_start(self.encoder._skipped(prompt))
+        return self.encoder.states(prompted(inputs, prompt)).without_start(self.encoder.skipped(prompt))
 
     def _encode(self, text: str, image: Path | None) -> PooledStates:
         (given,) = self.encoder.reader.inputs([text], [image])

@@ -46,7 +46,7 @@ def shares(audited: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """One row per group of names, by columns of `audit_names`'s table or joined to it.
 
     names; the share of each of `OUTCOMES`; of names of which every word is one token; of names whose tokens are the
-    same at the head of a passage; pieces a word (fertility, Rust et al. 2021), and to be read beside it, the share of
+    same at the head of a passage; pieces per word (fertility, Rust et al. 2021), and to be read beside it, the share of
     the pieces that are unknown: a word that is lost whole counts as a single piece
     """
     marks = {outcome: audited["outcome"] == outcome for outcome in OUTCOMES}
@@ -57,14 +57,14 @@ def shares(audited: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return means.assign(
         **{
             "names": groups.size(),
-            "pieces a word": sums["pieces"] / sums["words"].clip(lower=1),
+            "pieces per word": sums["pieces"] / sums["words"].clip(lower=1),
             "unknown pieces": sums["unknowns"] / sums["pieces"].clip(lower=1),
         }
-    )[["names", *OUTCOMES, "every word", "as at the head", "pieces a word", "unknown pieces"]]
+    )[["names", *OUTCOMES, "every word", "as at the head", "pieces per word", "unknown pieces"]]
 
 
 def worst(tokenizer: Any, audited: pd.DataFrame, n: int, among: str) -> pd.DataFrame:
-    """The n names of this outcome in the most pieces a word, with the pieces of the text that they stand in.
+    """The n names of this outcome in the most pieces per word, with the pieces of the text that they stand in.
 
     Of names with as many, the first of the table.
     """

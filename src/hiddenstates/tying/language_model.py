@@ -83,7 +83,7 @@ def train(words: Words, params: Tying, tied: bool, seed: int) -> Trained:
 
 @torch.no_grad()
 def perplexity(model: LanguageModel, stream: Ids) -> float:
-    """exp of the mean cross-entropy a word, the state carried through the stream."""
+    """exp of the mean cross-entropy per word, the state carried through the stream."""
     model.eval()
     state, total, n = None, 0.0, 0
     for words, following in _chunks(stream):

@@ -31,7 +31,7 @@ PUBLISHED = pd.DataFrame(
     },
     index=["published, PTB, small LSTM, no dropout", "published, PTB, large LSTM, dropout"],
 )
-"""Test perplexities a word on the Penn Treebank (Press & Wolf 2017). Small: two layers of 200; large: two of 1500."""
+"""Test perplexities per word on the Penn Treebank (Press & Wolf 2017). Small: two layers of 200; large: two of 1500."""
 
 
 def role(place: str) -> str:
