@@ -136,7 +136,7 @@ def test_another_first_encoder_changes_the_stages_that_follow_it(lab: Lab) -> No
 
 def test_a_smaller_pool_is_the_pool_of_every_stage_that_reads_all_passages(lab: Lab) -> None:
     found = changed(lab.inputs(), lab.inputs(states={"pool": 1000}))
-    assert found == {stage: {"setting pool 30000", "setting pool 1000"} for stage in ("tying", "tokens")}
+    assert found == {stage: {"setting pool 30000", "setting pool 1000"} for stage in ("images", "tying", "tokens")}
 
 
 def test_tagging_follows_the_corpus(lab: Lab) -> None:
