@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 from typing import Literal
 
@@ -172,6 +173,18 @@ def test_a_table_has_as_many_rows_as_there_are(n: int, monkeypatch: pytest.Monke
     monkeypatch.setattr(tables, "AT_ONCE", 3)
     made = table([{"id": str(i)} for i in range(n)], PASSAGE_COLUMNS)
     assert (len(made), made.column_names) == (n, list(PASSAGE_COLUMNS))
+
+
+def test_a_long_table_takes_the_memory_of_a_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tables, "AT_ONCE", 100)
+    rows = ({"id": str(i), "text": f"{i} " * 2500} for i in range(4000))  # 40 MB and more
+    tracemalloc.start()
+    try:
+        table(rows, PASSAGE_COLUMNS).to_parquet(tmp_path / "passages.parquet")
+        assert len(tables.read_table(tmp_path / "passages.parquet", PASSAGE_COLUMNS)) == 4000
+        assert tracemalloc.get_traced_memory()[1] < 15e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_rows_are_looked_up_without_reading_all_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
+from datasets.fingerprint import generate_random_fingerprint
 from datasets.utils import disable_progress_bars
 
 from hiddenstates.core.paths import scratch_folder
@@ -25,7 +26,12 @@ disable_progress_bars()  # its bars end up in executed notebooks, and nothing he
 def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:
     """Rows as a dataset of exactly these string columns; "" where a row has no such key."""
     schema = _strings(columns).arrow_schema
-    return Dataset(_kept((_batch(some, columns, schema) for some in _by(AT_ONCE, rows)), schema))
+    return _dataset(_kept((_batch(some, columns, schema) for some in _by(AT_ONCE, rows)), schema))
+
+
+def _dataset(rows: pa.Table) -> Dataset:
+    """Under a name drawn for it: `datasets` would else pickle all rows, in memory, to make one of their content."""
+    return Dataset(rows, fingerprint=generate_random_fingerprint())
 
 
 def _batch(rows: Iterable[Row], columns: tuple[str, ...], schema: pa.Schema) -> pa.RecordBatch:
@@ -50,13 +56,14 @@ def _kept(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
             for batch in chain(first, [second], every):
                 writer.write_batch(batch)
         file.flush()
+        pa.default_memory_pool().release_unused()  # else it keeps, for what comes next, what the batches took
         return pa.ipc.open_stream(pa.memory_map(file.name)).read_all()
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Dataset:
     # not Dataset.from_parquet: that copies the file into ~/.cache and believes the copy
     with pq.ParquetFile(path) as file:
-        found = Dataset(_kept(file.iter_batches(AT_ONCE), file.schema_arrow))
+        found = _dataset(_kept(file.iter_batches(AT_ONCE), file.schema_arrow))
     if found.features != _strings(columns):
         raise ValueError(f"{path.name} has the columns {found.features}, not {', '.join(columns)}, all strings")
     return found
