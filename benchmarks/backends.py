@@ -10,11 +10,11 @@ import tempfile
 from functools import partial
 from pathlib import Path
 from shutil import copytree
-from statistics import median
 from typing import Literal
 
 import numpy as np
 import torch
+from neighbours import print_against
 from optimum.intel import OVQuantizationConfig
 from rounds import Sides, timed
 from sentence_transformers import (
@@ -41,9 +41,7 @@ def main(model: str, texts: list[str], rounds: int) -> None:
         }
         vectors = {name: np.asarray(side()) for name, side in sides.items()}
         seconds = timed(sides, rounds)
-    for name, times in seconds.items():
-        ratio = median(x / y for x, y in zip(seconds[TORCH], times, strict=True))
-        print(f"  {name:34} {median(times):7.3f} {ratio:5.2f} {agreement(vectors[TORCH], vectors[name]):.3f}")
+    print_against(TORCH, seconds, vectors)
 
 
 def loaded(folder: Path) -> dict[str, SentenceTransformer]:
@@ -83,16 +81,6 @@ def _session() -> object:
 
 def _again(folder: Path, backend: Literal["onnx", "openvino"], model_kwargs: dict[str, object]) -> SentenceTransformer:
     return SentenceTransformer(str(folder), backend=backend, device="cpu", model_kwargs=model_kwargs)
-
-
-def agreement(a: np.ndarray, b: np.ndarray, k: int = 10) -> float:
-    """The share of each text's k nearest that both have."""
-    nearest = []
-    for vectors in (a, b):
-        similarities = vectors @ vectors.T
-        np.fill_diagonal(similarities, -1)
-        nearest.append(np.argsort(-similarities, axis=1, kind="stable")[:, :k])
-    return float(np.mean([len(set(x) & set(y)) / k for x, y in zip(*nearest, strict=True)]))
 
 
 if __name__ == "__main__":

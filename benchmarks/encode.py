@@ -17,6 +17,7 @@ os.environ |= {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}  # before
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from neighbours import Vectors, agreement  # noqa: E402
 from rounds import Seconds, Sides, timed  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
 from torch import nn  # noqa: E402
@@ -32,7 +33,6 @@ from hiddenstates.encoding.models.files import model_folder  # noqa: E402
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 BATCH_SIZES = (8, 16, 32, 64)
 POOLINGS = ["first", "last", "mean", "max", "eos"]
-Vectors = np.ndarray
 
 
 def sample(n: int) -> list[str]:
@@ -57,18 +57,6 @@ def plain(encoder: Encoder, texts: list[str]) -> Vectors:
 def products(linear: nn.Module, tokens: torch.Tensor) -> None:
     for _ in range(20):
         linear(tokens)
-
-
-def neighbours(vectors: Vectors, k: int = 10) -> Vectors:
-    similarities = vectors @ vectors.T
-    np.fill_diagonal(similarities, -1)
-    return np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-
-
-def agreement(a: Vectors, b: Vectors) -> float:
-    """The share of each item's 10 nearest that both have."""
-    pairs = zip(neighbours(a), neighbours(b), strict=True)
-    return float(np.mean([len(set(x) & set(y)) / len(x) for x, y in pairs]))
 
 
 def linear_operations(model: nn.Module, tokens: int) -> float:

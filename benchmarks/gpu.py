@@ -16,7 +16,8 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from encode import agreement, sample
+from encode import sample
+from neighbours import agreement
 from rounds import Seconds, Sides, timed
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertConfig

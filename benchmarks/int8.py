@@ -18,13 +18,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import encode  # first: it sets what torch and tokenizers read
 import numpy as np
 import torch
 from jaxtyping import Float
-from rounds import Seconds, Sides, timed
+from neighbours import Vectors, agreement, print_against
+from rounds import Sides, timed
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.ao.quantization import default_dynamic_qconfig, per_channel_dynamic_qconfig, quantize_dynamic
@@ -54,24 +54,18 @@ def main(n: int, rounds: int, backends: str | None) -> None:
     }
     vectors = {name: np.asarray(side()) for name, side in sides.items()}
     print(f"{n} passages, {encode.THREADS} threads, torch's engine {torch.backends.quantized.engine}")
-    _report(timed(sides, rounds), vectors)
+    print("(a) seconds, times as fast as sentence-transformers in float32, neighbours@10")
+    print_against(THEIRS, timed(sides, rounds), vectors)
     print("(b) what eight bits keep at best: neighbours@10")
     for name, rounded in EXACTLY.items():
         found = _theirs(_with(theirs, partial(Rounded, rounded=rounded)), texts)
-        print(f"  {name:52} {encode.agreement(vectors[THEIRS], found):.3f}")
+        print(f"  {name:52} {agreement(vectors[THEIRS], found):.3f}")
     if backends:
         _backends(backends, texts, rounds)
 
 
-def _theirs(model: SentenceTransformer, texts: list[str]) -> encode.Vectors:
+def _theirs(model: SentenceTransformer, texts: list[str]) -> Vectors:
     return model.encode(texts, batch_size=BATCH, normalize_embeddings=True)
-
-
-def _report(seconds: Seconds, vectors: dict[str, encode.Vectors]) -> None:
-    print("(a) seconds, times as fast as sentence-transformers in float32, neighbours@10")
-    for name, times in seconds.items():
-        ratio = median(x / y for x, y in zip(seconds[THEIRS], times, strict=True))
-        print(f"  {name:34} {median(times):7.3f} {ratio:5.2f} {encode.agreement(vectors[THEIRS], vectors[name]):.3f}")
 
 
 def _quantized(model: SentenceTransformer, how: object) -> SentenceTransformer:
