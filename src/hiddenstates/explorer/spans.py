@@ -68,13 +68,8 @@ def _joins(letter: str) -> bool:
 
 def _offsets(encoder: Encoder, text: str) -> list[tuple[int, int]]:
     """Of the tokens that `TextReader.tokenize` gives."""
-    found: list[tuple[int, int]] = encoder.tokenizer(
-        text,
-        truncation=True,
-        max_length=encoder.max_tokens,
-        padding="max_length" if encoder.text.filled else False,
-        return_offsets_mapping=True,
-    )["offset_mapping"]
+    said = encoder.tokenizer(text, return_offsets_mapping=True, **encoder.text.cut)
+    found: list[tuple[int, int]] = said["offset_mapping"]
     return found
 
 

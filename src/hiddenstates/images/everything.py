@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel
 
 from hiddenstates.core.bars import bar
@@ -17,9 +16,15 @@ from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.sharding.engines import LOCAL, Engine
-from hiddenstates.encoding.sharding.sharded import encode_sharded, iter_embeddings, shard_paths, write_manifest
+from hiddenstates.encoding.sharding.sharded import (
+    encode_sharded,
+    in_one_piece,
+    iter_embeddings,
+    shard_paths,
+    write_manifest,
+)
 from hiddenstates.encoding.sharding.shards import about, save_embeddings
-from hiddenstates.images.features import AGAIN, as_corpus, sound_files
+from hiddenstates.images.features import AGAIN, as_passages, sound_files
 from hiddenstates.images.several import several_views
 
 FILE = "images.json"
@@ -87,9 +92,7 @@ class StoredPictures(Pictures):
         for part in self.parts():
             rows = [i for i, id in enumerate(part.ids) if id in wanted]
             parts.append(replace(part, ids=[part.ids[i] for i in rows], vectors=part.vectors[rows]))
-        held = [id for part in parts for id in part.ids]
-        whole = replace(parts[0], ids=held, vectors=np.concatenate([part.vectors for part in parts]))
-        return HeldPictures(whole, self.names)
+        return HeldPictures(in_one_piece(parts), self.names)
 
     @classmethod
     def load(cls, folder: Path) -> "StoredPictures":
@@ -115,7 +118,7 @@ def embed_everything(
     if choice.evidence.get("views"):
         _embed_views(eye, kb.images, sound, choice, seed, folder)
     else:
-        encode_sharded(eye, as_corpus(sound, kb.images), choice.strategy, folder, engine, choice.whitening)
+        encode_sharded(eye, as_passages(sound, kb.images), choice.strategy, folder, engine, choice.whitening)
     names = {name: held for name, held in first.items() if name not in faults}
     (folder / FILE).write_text(json.dumps({"names": names, "faults": faults}) + "\n", encoding="utf-8")
     return StoredPictures(folder, names, faults)

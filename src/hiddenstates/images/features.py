@@ -115,7 +115,7 @@ def embed_files(
     """
     first, faults, sound = sound_files(root, images)
     check_kinds([root / name for name in sound], encoder.reader)
-    states = pool_corpus(encoder, as_corpus(sound, root), poolings, folder, engine, SHARD)
+    states = pool_corpus(encoder, as_passages(sound, root), poolings, folder, engine, SHARD)
     return ImageFeatures(states, {name: held for name, held in first.items() if name not in faults}, faults)
 
 
@@ -126,7 +126,7 @@ def sound_files(root: Path, images: Iterable[str]) -> tuple[dict[str, str], dict
     return first, faults, [name for name in dict.fromkeys(first.values()) if name not in faults]
 
 
-def as_corpus(names: Sequence[str], root: Path) -> KnowledgeBase:
+def as_passages(names: Sequence[str], root: Path) -> KnowledgeBase:
     """Pictures in the place of passages, each under its own name: to be encoded in shards as these are."""
     return KnowledgeBase(table(({"id": name, "image": name} for name in names), PASSAGE_COLUMNS), root, "")
 

@@ -142,11 +142,14 @@ class TextReader:
         """Token ids of each text, special tokens included, cut to `max_tokens`."""
         if not texts:
             return []
-        padding = "max_length" if self.filled else False
-        ids: list[list[int]] = self.tokenizer(
-            list(texts), truncation=True, max_length=self.max_tokens, padding=padding
-        )["input_ids"]
+        ids: list[list[int]] = self.tokenizer(list(texts), **self.cut)["input_ids"]
         return ids
+
+    @property
+    def cut(self) -> dict[str, Any]:
+        """What the tokenizer is told, so that a text is as long as the model reads it."""
+        padding = "max_length" if self.filled else False
+        return {"truncation": True, "max_length": self.max_tokens, "padding": padding}
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has before it is cut, special tokens included."""

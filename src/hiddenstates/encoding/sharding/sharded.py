@@ -1,7 +1,7 @@
 """A whole corpus through an encoder, shard by shard: in this process or on a cluster, on from where it was killed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -116,9 +116,14 @@ def iter_embeddings(folder: Path) -> Iterator[Embeddings]:
 
 def whole_embeddings(folder: Path) -> Embeddings:
     """What `encode_sharded` left, in one piece: for what fits into memory, as queries do."""
-    parts = list(iter_embeddings(folder))
-    ids = [id for part in parts for id in part.ids]
-    return replace(parts[0], ids=ids, vectors=np.concatenate([part.vectors for part in parts]))
+    return in_one_piece(iter_embeddings(folder))
+
+
+def in_one_piece(parts: Iterable[Embeddings]) -> Embeddings:
+    """Embeddings of one making, of which there are some, one after the other."""
+    every = list(parts)
+    ids = [id for part in every for id in part.ids]
+    return replace(every[0], ids=ids, vectors=np.concatenate([part.vectors for part in every]))
 
 
 def holds(folder: Path, strategy: AnyStrategy, fingerprint: str) -> bool:

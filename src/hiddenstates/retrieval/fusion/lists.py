@@ -128,10 +128,8 @@ class Lists:
         for some in _slices(len(rows), ON_DISK // self._n):
             asked = rows[some]
             ids = [self.texts.ids[row] for row in asked]
-            yield (
-                _Stored.of(self, replace(self.texts, ids=ids, vectors=self.texts.vectors[asked])),
-                [*range(len(asked))],
-            )
+            few = replace(self.texts, ids=ids, vectors=self.texts.vectors[asked])
+            yield _Stored.of(self, few), list(range(len(asked)))
 
     @cached_property
     def _all(self) -> "_Stored":
@@ -143,7 +141,7 @@ class Lists:
 
     def text(self, depth: int) -> Run:
         """The `depth` best by the text alone."""
-        return joined(block.text.best(block.text.scores[0], depth) for block in self.blocks())
+        return one_run(block.text.best(block.text.scores[0], depth) for block in self.blocks())
 
     def text_of(self, images: Mapping[str, Collection[str]], depth: int) -> Run:
         """The `depth` best by text among the passages of these pictures, which are given by query."""
@@ -154,7 +152,7 @@ class Lists:
             for row, query in enumerate(block.both.queries):
                 allowed[row, [place[id] for id in images[query] if id in place]] = True
             runs.append(block.allowing(allowed).best(block.text.scores[0], depth))
-        return joined(runs)
+        return one_run(runs)
 
 
 @dataclass(frozen=True)
@@ -240,7 +238,7 @@ class _Stored:
         return found
 
 
-def joined(runs: Iterator[Run] | Sequence[Run]) -> Run:
+def one_run(runs: Iterator[Run] | Sequence[Run]) -> Run:
     """Runs of different queries as one."""
     return Run({query: row for run in runs for query, row in run.rows.items()})
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.retrieval.fusion.lists import Block, Lists, joined
+from hiddenstates.retrieval.fusion.lists import Block, Lists, one_run
 from hiddenstates.retrieval.fusion.runs import by_rank
 from hiddenstates.retrieval.fusion.shown import Shown
 from hiddenstates.retrieval.fusion.soft_filter import SoftFilter, choose_soft_filter
@@ -56,7 +56,7 @@ def tune(lists: Lists, asked: Qrels, measure: str, counts: Sequence[int], depth:
 def answers(lists: Lists, tuned: Tuned, depth: int) -> dict[str, Run]:
     """The `depth` best of each question of the lists, by every system that looks at the image."""
     found = [_answers(block, tuned, depth) for block in lists.blocks()]
-    return {system: joined([runs[system] for runs in found]) for system in (found[0] if found else ())}
+    return {system: one_run([runs[system] for runs in found]) for system in (found[0] if found else ())}
 
 
 def _answers(block: Block, tuned: Tuned, depth: int) -> dict[str, Run]:
