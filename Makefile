@@ -17,7 +17,7 @@ endif
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order"
-	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the metrics"
+	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the numbers"
 	@echo "make check   check style and types, run the fast tests: minutes"
 	@echo "make test    check style and types, run all tests: half an hour on two slow cores"
 	@echo "make browser run every notebook in JupyterLab, in a real browser"
@@ -40,7 +40,7 @@ repro: .venv/.ready
 	$(BIN)/dvc repro
 	@$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --no-input --stdout out/compare/notebook.ipynb \
 	    | sed -n '/^## Verdict/,$$p'
-	@echo "From out/compare/notebook.ipynb; its numbers are in out/compare/metrics.json."
+	@echo "From out/compare/notebook.ipynb; its numbers are in out/compare/metrics.json, the rest in details.json."
 
 verify: .venv/.ready
 	$(BIN)/python -m hiddenstates.verify $(if $(THREADS),--threads $(THREADS))

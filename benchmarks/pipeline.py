@@ -33,6 +33,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from hiddenstates.core.paths import ROOT
+from hiddenstates.pages.notebooks import Executed
 from hiddenstates.preview import PRETRAINED
 from hiddenstates.verify import environment_of
 
@@ -176,15 +177,9 @@ def measured(n: int, pool: int, viquae: bool) -> pd.DataFrame:
         (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         environment = environment_of(clone, None) | {"TQDM_DISABLE": "1"}
         subprocess.run(["dvc", "repro", "--quiet", "compare"], cwd=clone, env=environment, check=True)
-        print(verdict(clone / "out" / "compare" / "notebook.ipynb"), flush=True)
+        print(Executed("compare", clone / "out" / "compare").verdict, flush=True)
         ran = [stage for stage in STAGES if any((clone / "out" / stage).glob("**/timings.json"))]
         return pd.DataFrame({stage: _stage(clone, stage) for stage in ran}).T
-
-
-def verdict(notebook: Path) -> str:
-    """What the executed notebook says at its end."""
-    code = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
-    return "\n".join("".join(output.get("data", {}).get("text/markdown", "")) for output in code[-1]["outputs"])
 
 
 def _stage(clone: Path, stage: str) -> dict[str, float]:

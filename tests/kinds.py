@@ -19,6 +19,7 @@ from datasets import Dataset, DatasetDict
 from PIL import Image
 
 from hiddenstates.core.paths import ROOT
+from hiddenstates.pages.notebooks import executed
 from hiddenstates.preview import PRETRAINED
 from hiddenstates.run import declared
 from hiddenstates.verify import environment_of
@@ -200,15 +201,7 @@ def undeclared(clone: Path, left_out: Collection[str] = ("inputs",)) -> list[str
 
 def verdicts(clone: Path) -> dict[str, str]:
     """What the executed notebooks say at their ends, by stage."""
-    return {str(p.relative_to(clone / "out").parent): _verdict(p) for p in (clone / "out").glob("**/notebook.ipynb")}
-
-
-def _verdict(path: Path) -> str:
-    """What comes out of the last code cell as Markdown; of a stage with nothing to do, its cells."""
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    said = [output.get("data", {}).get("text/markdown", "") for output in code[-1]["outputs"]] if code else []
-    return "\n".join("".join(text) for text in said or [cell["source"] for cell in cells])
+    return {each.stage: each.verdict for each in executed(clone / "out")}
 
 
 def _beir(folder: Path, splits: Mapping[str, range], passages: int = 64, images: bool = False) -> None:

@@ -12,11 +12,11 @@ from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder
 
 FOLDER = ROOT / "docs" / "pictures"
 LIST = FOLDER / "pictures.json"
-"""Of each picture the metrics that it belongs to, and their hash."""
+"""Of each picture the numbers that it belongs to, and their hash."""
 
 FIGURES = {
-    "layers.png": ("strategies/minilm/figures/heatmap.png", "strategies/minilm/metrics.json"),
-    "differences.png": ("compare/figures/differences.png", "compare/metrics.json"),
+    "layers.png": ("strategies/minilm/figures/heatmap.png", "strategies/minilm/details.json"),
+    "differences.png": ("compare/figures/differences.png", "compare/details.json"),
 }
 EXPLORER = "explorer.png"
 WIDEST = 1000  # pixels
@@ -27,8 +27,8 @@ def main() -> None:
     for name, (figure, _) in FIGURES.items():
         save(Image.open(out_folder() / figure), FOLDER / name)
     photograph(FOLDER / EXPLORER)
-    metrics = {name: metrics for name, (_, metrics) in FIGURES.items()} | {EXPLORER: "states/metrics.json"}
-    listed = {name: {"metrics": path, "sha256": sha256(out_folder() / path)} for name, path in metrics.items()}
+    numbers = {name: numbers for name, (_, numbers) in FIGURES.items()} | {EXPLORER: "states/details.json"}
+    listed = {name: {"numbers": path, "sha256": sha256(out_folder() / path)} for name, path in numbers.items()}
     LIST.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 

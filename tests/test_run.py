@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from hiddenstates import run
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import SECTIONS, Section
-from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.core.stage import WRITE_TO, read_numbers
 from hiddenstates.pipeline.scrub import ELSEWHERE
 from hiddenstates.run import ENVIRONMENT, main, run_stage
 
@@ -35,7 +35,7 @@ if depth == 15:
     (stage.folder / "large").write_bytes(bytes(30_000))
 if depth > 1000:
     raise OSError(depth - 1000, os.strerror(depth - 1000), "made.txt")
-stage.write_metrics({"depth": depth})
+stage.write_numbers({"depth": depth}, {"square": depth * depth})
 print(factory, depth, os.environ["PYTHONHASHSEED"])
 """
 
@@ -115,10 +115,11 @@ def content(toy: Toy) -> dict[str, bytes]:
 
 def test_a_stage_leaves_its_folder_and_nothing_else(content: dict[str, bytes], toy: Toy) -> None:
     empty = ("figures/nothing.txt", "index/nothing.txt")  # folders that dvc.yaml declares, and the toy left empty
-    made = (*empty, "made.txt", "metrics.json", "notebook.ipynb", "timed.ipynb", "timings.json")
+    made = ("details.json", *empty, "made.txt", "metrics.json", "notebook.ipynb", "timed.ipynb", "timings.json")
     assert sorted(content) == [f"index/{name}" for name in made]
     assert [p.name for p in toy.out.iterdir()] == ["index"]
-    assert (content["index/made.txt"], content["index/metrics.json"]) == (b"HNSW32", b'{\n  "depth": 7\n}\n')
+    assert content["index/made.txt"] == b"HNSW32"
+    assert read_numbers(toy.out / "index") == {"depth": 7, "square": 49}
     assert WRITE_TO not in os.environ
 
 

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,8 @@ import yaml
 from hiddenstates import verify as verification
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import ROOT
-from hiddenstates.verify import check_root, differences, environment_of, hashes, main, metrics
+from hiddenstates.core.stage import write_numbers
+from hiddenstates.verify import check_root, differences, environment_of, hashes, main, numbers
 
 WRITE = """
 import json, os, pathlib
@@ -61,15 +61,15 @@ def test_the_lab_s_own_lock_is_read() -> None:
     assert all(len(md5.removesuffix(".dir")) == 32 for md5 in found.values())
 
 
-def test_metrics_are_compared_number_by_number(tmp_path: Path) -> None:
-    for name, mrr in (("one", 0.5), ("other", 0.25)):
+def test_headlines_and_details_are_compared_number_by_number(tmp_path: Path) -> None:
+    for name, mrr, high in (("one", 0.5, 1.5), ("other", 0.25, 2.5)):
         folder = tmp_path / name / "out" / "strategies" / "minilm"
         folder.mkdir(parents=True)
-        (folder / "metrics.json").write_text(json.dumps({"named": {"mrr": mrr}, "interval": [0, 1.5]}), "utf-8")
-    assert differences(metrics(tmp_path / "one"), metrics(tmp_path / "other")) == [
-        "out/strategies/minilm/metrics.json: named.mrr: 0.5 was recorded, 0.25 came out"
+        write_numbers(folder, {"named": {"mrr": mrr}}, {"interval": [0, high]})
+    assert differences(numbers(tmp_path / "one"), numbers(tmp_path / "other")) == [
+        "out/strategies/minilm/details.json: interval.1: 1.5 was recorded, 2.5 came out",
+        "out/strategies/minilm/metrics.json: named.mrr: 0.5 was recorded, 0.25 came out",
     ]
-    assert metrics(tmp_path / "one")["out/strategies/minilm/metrics.json: interval.1"] == 1.5
 
 
 def test_the_clone_s_code_wins_over_the_installed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

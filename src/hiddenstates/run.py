@@ -6,14 +6,13 @@ Everything is checked before any work; the notebook writes into a folder beside,
 the notebook is through: kill it at any moment, and out/<stage> is the former one or the new one, whole. A notebook that
 fails is kept in out/failed/ to be read.
 
-notebook.ipynb and metrics.json come out the same each time. What the clock says does not, and lies beside them,
-unknown to DVC: timings.json, and timed.ipynb, the notebook with its timed cells.
+notebook.ipynb, metrics.json and details.json come out the same each time. What the clock says does not, and lies
+beside them, unknown to DVC: timings.json, and timed.ipynb, the notebook with its timed cells.
 """
 
 import argparse
 import ast
 import errno
-import json
 import os
 import resource
 import sys
@@ -35,7 +34,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import claimed_folder, replace_folder
 from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file
-from hiddenstates.core.stage import NOTHING, WRITE_TO, add_timings
+from hiddenstates.core.stage import NOTHING, WRITE_TO, add_timings, write_numbers
 from hiddenstates.pipeline.idle import idle
 from hiddenstates.pipeline.kernel import own_kernel
 from hiddenstates.pipeline.scrub import scrub, timed_cells, untimed
@@ -95,7 +94,7 @@ def leave_empty(notebook: Path, why: str, staging: Path) -> None:
     title = _read(notebook).cells[0].source.splitlines()[0]
     about = [nbformat.v4.new_markdown_cell(text, id=name) for name, text in (("question", title), ("nothing", why))]
     nbformat.write(nbformat.v4.new_notebook(cells=about), staging / "notebook.ipynb")
-    (staging / "metrics.json").write_text(json.dumps({"nothing to do": why}, indent=2) + "\n", encoding="utf-8")
+    write_numbers(staging, {"nothing to do": why}, {})
 
 
 def _fill_folders(stage: str, staging: Path, why: str) -> None:

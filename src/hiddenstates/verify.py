@@ -1,7 +1,7 @@
 """`python -m hiddenstates.verify`: does the record come out again? The whole pipeline, in a clone of HEAD.
 
 As recorded in dvc.lock, every output is compared by its hash, executed notebooks included. On another number of threads
-sums are rounded otherwise, so there the metrics are compared instead, to the digits that they are printed with.
+sums are rounded otherwise, so there the stages' numbers are compared instead, to their printed digits.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import yaml
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import ROOT
+from hiddenstates.core.stage import DETAILS, METRICS
 
 Recorded = Mapping[str, Any]
 """What is compared, by name."""
@@ -36,16 +37,16 @@ def hashes(folder: Path) -> Recorded:
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
 
 
-def metrics(folder: Path) -> Recorded:
-    """Each number of each metrics.json under out/, by the file and its place there."""
-    files = sorted(folder.glob("out/**/metrics.json"))
+def numbers(folder: Path) -> Recorded:
+    """Each number of each metrics.json and details.json under out/, by the file and its place there."""
+    files = sorted(path for name in (METRICS, DETAILS) for path in folder.glob(f"out/**/{name}"))
     found = {path.relative_to(folder): json.loads(path.read_text(encoding="utf-8")) for path in files}
-    return {f"{path}: {place}": number for path, numbers in found.items() for place, number in _leaves(numbers)}
+    return {f"{path}: {place}": number for path, read in found.items() for place, number in _leaves(read)}
 
 
 def verify(threads: int | None) -> list[str]:
-    """What differs. threads: None for those of the record; else metrics are compared, on so many."""
-    look = hashes if threads is None else metrics
+    """What differs. threads: None for those of the record; else the numbers are compared, on so many."""
+    look = hashes if threads is None else numbers
     with TemporaryDirectory(prefix="hiddenstates-") as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
@@ -86,7 +87,7 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the whole pipeline again, in a clone, and compare.")
-    parser.add_argument("--threads", type=int, help="compare the metrics on so many threads, instead of every byte")
+    parser.add_argument("--threads", type=int, help="compare the numbers on so many threads, instead of every byte")
     threads = parser.parse_args().threads
     try:
         found = verify(threads)

@@ -1,6 +1,5 @@
 """Which stages have nothing to do, and what they say and leave."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import load_params
-from hiddenstates.core.stage import made
+from hiddenstates.core.stage import made, read_numbers, write_numbers
 from hiddenstates.pipeline.idle import idle
 from hiddenstates.run import run_stage
 
@@ -31,7 +30,7 @@ class Lab:
     def write(self, facts: dict[str, Any], **sections: object) -> None:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(sections), "utf-8")
         (self.folder / "out" / "corpus").mkdir(parents=True, exist_ok=True)
-        (self.folder / "out" / "corpus" / "metrics.json").write_text(json.dumps(facts), "utf-8")
+        write_numbers(self.folder / "out" / "corpus", {}, facts)
 
     def why(self, stage: str, facts: dict[str, Any], **sections: object) -> str | None:
         self.write(facts, **sections)
@@ -122,8 +121,8 @@ def test_the_stage_that_finds_the_facts_does_not_need_those_of_a_former_run(lab:
     assert idle("corpus", "", load_params(lab.folder / "params.yaml")) is None
 
 
-def test_facts_that_cannot_be_read_are_one_error(lab: Lab) -> None:
-    with pytest.raises(LabError, match=r"out/corpus/metrics\.json cannot be read .*Run the stage `corpus` again"):
+def test_facts_that_are_not_there_are_one_error(lab: Lab) -> None:
+    with pytest.raises(LabError, match=r"out/corpus: its numbers lack 'pictured'\. Run the stage `corpus` again"):
         lab.why("pretrain", {"queries": {}})
 
 
@@ -136,7 +135,8 @@ def test_a_stage_with_nothing_to_do_leaves_its_question_the_reason_and_every_dec
     question, reason = nbformat.read(folder / "notebook.ipynb", as_version=4).cells
     assert question.source == "# What do CLIP, VL-T5 and VL-BART learn in N epochs?"
     assert reason.source.startswith("The corpus has no pictures")
-    assert json.loads((folder / "metrics.json").read_text("utf-8")) == {"nothing to do": reason.source}
+    assert read_numbers(folder) == {"nothing to do": reason.source}
     assert (folder / "models" / "nothing.txt").read_text("utf-8").strip() == reason.source
     assert not made(folder / "models")
-    assert sorted(path.name for path in folder.iterdir()) == ["figures", "metrics.json", "models", "notebook.ipynb"]
+    left = ["details.json", "figures", "metrics.json", "models", "notebook.ipynb"]
+    assert sorted(path.name for path in folder.iterdir()) == left

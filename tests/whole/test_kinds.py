@@ -13,6 +13,7 @@ from kinds import KINDS, SMALL, clone_with, give_compiled, repro, undeclared, ve
 from tiny import save_tiny
 
 from hiddenstates.core.data import Task
+from hiddenstates.core.stage import DETAILS, METRICS, read_numbers
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.retrieval.choosing.limits import Limits
@@ -50,9 +51,7 @@ def test_of_a_pool_what_was_chosen_is_indexed_and_measured_among_all_passages(cl
     params = yaml.safe_load((clone / "params.yaml").read_text("utf-8"))["states"]
     if params["pool"] > 64:
         pytest.skip("no pool is drawn")
-    said = {
-        name: json.loads((clone / f"out/{name}/metrics.json").read_text()) for name in ("states", "index", "compare")
-    }
+    said = {name: read_numbers(clone / "out" / name) for name in ("states", "index", "compare")}
     pool = said["states"]["pool"]
     assert (pool["passages"], pool["judged"], pool["judged"] + pool["found"] + pool["drawn"]) == (64, 32, 40)
     assert said["index"]["vectors"] == len(IndexBundle.load(clone / "out/index/index").ids) == 64
@@ -84,7 +83,8 @@ def test_every_stage_leaves_what_dvc_yaml_declares_and_nothing_else(
 def test_git_sees_no_change_but_in_the_records(clone: Path) -> None:
     done = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
     changed = {line[3:] for line in done.stdout.splitlines()} - {"params.yaml", "dvc.lock"}
-    assert {name for name in changed if not name.endswith("metrics.json") and "/strategies/" not in name} == set()
+    records = (METRICS, DETAILS)
+    assert {name for name in changed if not name.endswith(records) and "/strategies/" not in name} == set()
 
 
 def test_no_verdict_speaks_of_countries(clone: Path) -> None:
@@ -122,8 +122,7 @@ def edited(kind: Callable[[Path], dict[str, Any]], folder: Path, monkeypatch: py
 def test_six_tagged_sentences_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edited(KINDS["six_sentences"], tmp_path, monkeypatch)
     run_stage("corpus")
-    found = json.loads((run_stage("tagging") / "metrics.json").read_text("utf-8"))
-    assert "nothing to do" not in found
+    assert "nothing to do" not in read_numbers(run_stage("tagging"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,10 +134,10 @@ def test_every_kind_is_read_and_what_it_cannot_use_ends_at_once(
     run_stage("corpus")
     task = Task.load(tmp_path / "out" / "corpus" / "task")
     assert len(task.kb.passages) == {"two_passages": 2, "seven_passages": 7, "pairs": 120}.get(kind, 64)
-    found = json.loads((tmp_path / "out" / "corpus" / "metrics.json").read_text("utf-8"))
+    found = read_numbers(tmp_path / "out" / "corpus")
     pictures = {"pictured": (64, 48), "pictures_missing": (64, 48), "viquae": (0, 54)}
     if kind not in pictures:
         assert found["pictured"] == {"passages": 0, "queries": 0}
-        assert "picture" in json.loads((run_stage("pretrain") / "metrics.json").read_text("utf-8"))["nothing to do"]
+        assert "picture" in read_numbers(run_stage("pretrain"))["nothing to do"]
     else:
         assert found["image_questions"] == (kind != "viquae")

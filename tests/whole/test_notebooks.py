@@ -7,14 +7,14 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from architecture import Repository
+from architecture import Repository, paths
 from killing import KEEPING, Kill, killed_and_run
 from nbformat import NotebookNode
 from own_pipeline import Pipeline
 
 from hiddenstates.core.params import PER_ENCODER
 from hiddenstates.core.paths import ROOT
-from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.core.stage import WRITE_TO, read_numbers
 from hiddenstates.preview import PRETRAINED
 from hiddenstates.run import ENVIRONMENT, run_stage
 
@@ -80,9 +80,10 @@ def outputs(notebook: NotebookNode) -> list[NotebookNode]:
 def test_it_runs_through_and_leaves_numbers(out: Path, stage: str) -> None:
     name, _, encoder = stage.partition("@")
     assert [o.evalue for o in outputs(notebook(out, stage)) if o.output_type == "error"] == []
-    assert json.loads((out / name / encoder / "metrics.json").read_text("utf-8"))
+    for numbers in ("metrics.json", "details.json"):
+        assert json.loads((out / name / encoder / numbers).read_text("utf-8"))
     declared = Repository(ROOT).stages[name]
-    for made in [*declared["outs"], *declared["plots"]]:
+    for made in paths([*declared["outs"], *declared["plots"]]):
         assert (out / made.removeprefix("out/").replace("${key}", encoder)).exists(), made
 
 
@@ -104,13 +105,13 @@ def test_it_says_nothing_of_the_machine_or_the_moment(out: Path, stage: str) -> 
 
 def test_the_real_encoder_finds_what_is_named(out: Path) -> None:
     """A sanity check of the whole chain: were a vector filed under another's id, nearly nothing would be found."""
-    found = json.loads((out / "compare" / "metrics.json").read_text("utf-8"))["test"]
+    found = read_numbers(out / "compare")["test"]
     assert found["default"]["named"]["mrr@10"] > 0.8
     assert found["default"]["alias"]["mrr@10"] > found["bm25"]["alias"]["mrr@10"]
 
 
 def test_an_image_changes_the_answers_to_questions_that_show_one_and_no_others(out: Path) -> None:
-    measured = json.loads((out / "compare" / "metrics.json").read_text("utf-8"))
+    measured = read_numbers(out / "compare")
     found, oracles = measured["test"], measured["with an image"]["oracles"]["test"]
     for system in ("image", "weighted", "filtered"):
         assert found[system]["visual"] != found["chosen"]["visual"]

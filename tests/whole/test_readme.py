@@ -11,12 +11,10 @@ from PIL import Image
 from hiddenstates.core.files import sha256
 from hiddenstates.core.params import SECTIONS
 from hiddenstates.core.paths import ROOT
-from hiddenstates.core.stage import WRITE_TO, open_stage
+from hiddenstates.core.stage import WRITE_TO, open_stage, read_numbers
 
 README = (ROOT / "README.md").read_text("utf-8")
-COMPARED, STRATEGIES = (
-    json.loads((ROOT / "out" / stage / "metrics.json").read_text("utf-8")) for stage in ("compare", "strategies/minilm")
-)
+COMPARED, STRATEGIES = (read_numbers(ROOT / "out" / stage) for stage in ("compare", "strategies/minilm"))
 
 
 def rows(header: str) -> dict[str, list[str]]:
@@ -35,7 +33,7 @@ ROWS = {
     "… beside BM25's words: **advised**": "fused",
     "… and the image's vector, in a soft filter": "soft_filter",
 }
-"""Of the table, by first cell: the system in `compare`'s metrics."""
+"""Of the table, by first cell: the system in `compare`'s numbers."""
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -99,14 +97,14 @@ def test_every_stage_is_listed() -> None:
     ],
 )
 def test_what_the_notes_believed_is_held_against_what_was_measured(stage: str, sentence: str, path: str) -> None:
-    value = json.loads((ROOT / "out" / stage / "metrics.json").read_text("utf-8"))
+    value: Any = read_numbers(ROOT / "out" / stage)
     for key in path.split("/"):
         value = value[key]
     assert sentence.format(value) in README
 
 
 def test_the_flags_never_seen_are_found_as_often_as_it_says() -> None:
-    images = json.loads((ROOT / "out" / "images" / "metrics.json").read_text("utf-8"))
+    images = read_numbers(ROOT / "out" / "images")
     found = images["found"]["recall@1"]["held-out entities"]
     chosen, clean = next(iter(found)), f"published, {images['published']}"
     assert f"{found[clean]['value']:.2f} are first by CLIP's own vector of the clean picture, " in README
@@ -129,13 +127,13 @@ def test_the_gain_on_collections_is_their_mean() -> None:
     assert f"gains {sum(gains) / len(gains):.3f} nDCG@10 on the mean" in README.replace("\n", " ")
 
 
-def test_the_pictures_are_drawn_from_the_committed_metrics() -> None:
+def test_the_pictures_are_drawn_from_the_committed_numbers() -> None:
     """`make pictures` draws them anew."""
     folder = ROOT / "docs" / "pictures"
     listed = json.loads((folder / "pictures.json").read_text("utf-8"))
     assert set(re.findall(r"\(docs/pictures/(\S+\.png)\)", README)) == set(listed)
     for name, about in listed.items():
-        assert sha256(ROOT / "out" / about["metrics"]) == about["sha256"], name
+        assert sha256(ROOT / "out" / about["numbers"]) == about["sha256"], name
         assert (folder / name).stat().st_size < 300_000
         assert Image.open(folder / name).width > 500
 

@@ -24,7 +24,13 @@ WRITE_TO = "HIDDENSTATES_STAGE"
 """Environment variable in which the runner names the folder that a stage writes to."""
 
 DIGITS = 4
-"""Metrics are printed to so many digits: what lies beyond differs between processors."""
+"""Numbers are printed to so many digits: what lies beyond differs between processors."""
+
+METRICS = "metrics.json"
+"""A stage's headlines: the few numbers that one compares between two runs. `dvc metrics` reads these files."""
+
+DETAILS = "details.json"
+"""All its other numbers: intervals, tests, tables per set and per group."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,9 @@ class Stage:
         folder.mkdir(exist_ok=True)
         return folder / f"{name}.png"
 
-    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """metrics.json, floats rounded to `DIGITS`. Refuses NaN and infinity, which JSON cannot hold."""
-        text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False)
-        (self.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    def write_numbers(self, headlines: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+        """As `write_numbers` does, in this stage's folder."""
+        write_numbers(self.folder, headlines, details)
 
     def write_timings(self, timings: Mapping[str, Any]) -> None:
         """timings.json: what differs from run to run, and so is no metric."""
@@ -82,11 +87,37 @@ def made(folder: Path) -> bool:
     return folder.is_dir() and any(path.name != NOTHING for path in folder.iterdir())
 
 
+def write_numbers(folder: Path, headlines: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+    """metrics.json and details.json of a stage's folder, floats rounded to `DIGITS`.
+
+    Raises LabError for NaN and infinity, which JSON cannot hold, and for a name in both; then neither is written.
+    """
+    if twice := headlines.keys() & details.keys():
+        raise LabError(f"{', '.join(sorted(twice))}: both a headline and a detail. Give one of them another name.")
+    texts = {name: _text(name, numbers) for name, numbers in ((METRICS, headlines), (DETAILS, details))}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def read_numbers(folder: Path) -> dict[str, Any]:
+    """All numbers that a stage left in its folder, headlines and details alike; none where it has not run.
+
+    Raises LabError where they cannot be read.
+    """
+    numbers: dict[str, Any] = {}
+    for path in (folder / METRICS, folder / DETAILS) if (folder / METRICS).exists() else ():
+        try:
+            numbers |= json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError) as error:
+            raise LabError(f"{path} cannot be read ({error}). Run the stage again.") from error
+    return numbers
+
+
 def add_timings(folder: Path, timings: Mapping[str, Any]) -> None:
     """Add to the timings.json of a stage's folder, floats rounded to `DIGITS`."""
     path = folder / "timings.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    path.write_text(json.dumps(known | _rounded(timings), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(_text(path.name, known | dict(timings)), encoding="utf-8")
 
 
 def open_stage(name: str, by_hand: Literal["sample", "out"] = "sample") -> Stage:
@@ -104,13 +135,20 @@ def open_stage(name: str, by_hand: Literal["sample", "out"] = "sample") -> Stage
     return Stage(name, folder / name, folder if sample else out_folder(), sample)
 
 
-def _rounded(value: Any, path: str = "") -> Any:
+def _text(file: str, numbers: Mapping[str, Any]) -> str:
+    return json.dumps(_rounded(numbers, f"{file}: "), indent=2, ensure_ascii=False) + "\n"
+
+
+def _rounded(value: Any, place: str) -> Any:
+    """place: what to call it, ending with what separates it from the names below it"""
     if isinstance(value, Mapping):
-        return {str(key): _rounded(v, f"{path}.{key}".strip(".")) for key, v in value.items()}
+        return {str(key): _rounded(inner, f"{place}{key}.") for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(v, f"{path}.{i}") for i, v in enumerate(value)]
+        return [_rounded(inner, f"{place}{i}.") for i, inner in enumerate(value)]
+    if hasattr(value, "item"):  # one of numpy's numbers
+        value = value.item()
     if not isinstance(value, float):
         return value
     if not isfinite(value):
-        raise LabError(f"metrics.json: {path} is {value}. There was nothing to measure: leave it out, or find out why.")
-    return round(float(value), DIGITS) + 0.0  # never -0.0: the sign of nothing differs between processors
+        raise LabError(f"{place[:-1]} is {value}. There was nothing to measure: leave it out, or find out why.")
+    return round(value, DIGITS) + 0.0  # never -0.0: the sign of nothing differs between processors

@@ -1,12 +1,11 @@
 """The model card of an exported folder: what it is, what it was chosen on, what it costs, how to load it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hiddenstates import __version__
-from hiddenstates.core.errors import LabError
+from hiddenstates.core.stage import read_numbers
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.export.plan import Plan
@@ -23,7 +22,7 @@ tags:
 
 
 def card(encoder: Encoder, choice: Choice, written: Plan, width: int, name: str, stage: Path | None) -> str:
-    """Its text. name: of the folder; stage: the folder of the stage that chose, whose metrics.json is told"""
+    """Its text. name: of the folder; stage: the folder of the stage that chose, whose numbers are told"""
     told = [_head(encoder, choice, width), _loading(name, written), _evidence(choice)]
     told += [_measured(stage)] if stage else []
     told += [_costs(encoder, written, width), f"Made by hiddenstates {__version__}.\n"]
@@ -90,14 +89,9 @@ def _evidence(choice: Choice) -> str:
 
 
 def _measured(stage: Path) -> str:
-    """The table of the stage's metrics on test."""
-    try:
-        found = json.loads((stage / "metrics.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        raise LabError(f"{stage / 'metrics.json'} cannot be read ({error}). Run the stage again.") from error
-    return "\n".join(_table(found))
+    """The table of the stage's numbers on test."""
+    found = read_numbers(stage)
+    return "\n".join(_table(found)) if found else ""
 
 
 def _table(found: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
+from nbconvert.filters import markdown2html
 from pygments.formatters import HtmlFormatter
 
 from hiddenstates.core.files import whole_folder
@@ -21,6 +22,7 @@ def write_pages(out: Path, folder: Path) -> Path:
     """
     notebooks = executed(out)
     templates = Environment(loader=PackageLoader("hiddenstates.pages", "."), autoescape=select_autoescape(["html"]))
+    templates.filters["html"] = markdown2html
     shared = {"title": TITLE, "style": _style(), "notebooks": notebooks, "front": FRONT}
     answer = next((each for each in notebooks if each.stage == ANSWER), None)
     with whole_folder(folder.absolute()) as staging:

@@ -8,7 +8,6 @@ from typing import Any
 
 import nbformat
 from nbconvert import HTMLExporter
-from nbconvert.filters import markdown2html
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import NOTEBOOKS
@@ -56,10 +55,10 @@ class Executed:
 
     @property
     def verdict(self) -> str:
-        """What its last code cell shows, as HTML; of a stage that had nothing to do, why."""
+        """What its last code cell shows, as Markdown; of a stage that had nothing to do, why."""
         code = [cell for cell in self.cells if cell.cell_type == "code"]
         shown = [output.get("data", {}).get("text/markdown", "") for output in code[-1].outputs] if code else []
-        return str(markdown2html("".join(shown) or self.cells[-1].source))
+        return str("".join(shown) or self.cells[-1].source)
 
     @property
     def figure(self) -> str:

@@ -3,12 +3,12 @@
 Whoever asks a corpus without pictures which image to embed should not first train a CLIP for three minutes.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import out_folder, resolved
+from hiddenstates.core.stage import read_numbers
 from hiddenstates.pipeline.settings import COUNTRIES, Sections, encoders, source_of, uses_trained
 
 LEFT_OUT = "left_out.txt"
@@ -30,14 +30,13 @@ class Facts:
 
 
 def read_facts() -> Facts | None:
-    """Of out/corpus/metrics.json; None where the stage has not run."""
-    try:
-        found = json.loads((out_folder() / "corpus" / "metrics.json").read_text(encoding="utf-8"))
-        return Facts(list(found["queries"]), found["pictured"], found["image_questions"])
-    except FileNotFoundError:
+    """Of the numbers of out/corpus; None where the stage has not run."""
+    if not (found := read_numbers(out_folder() / "corpus")):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LabError(f"out/corpus/metrics.json cannot be read ({error}). Run the stage `corpus` again.") from error
+    try:
+        return Facts(list(found["queries"]), found["pictured"], found["image_questions"])
+    except (KeyError, TypeError) as error:
+        raise LabError(f"out/corpus: its numbers lack {error}. Run the stage `corpus` again.") from error
 
 
 def idle(stage: str, encoder: str, sections: Sections) -> str | None:

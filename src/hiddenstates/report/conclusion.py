@@ -9,6 +9,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.relevance import Run
 from hiddenstates.report.estimates import difference, written
 from hiddenstates.report.significance import BETTER
+from hiddenstates.report.tables import over_sets
 from hiddenstates.report.written import beside, table
 from hiddenstates.retrieval.measures import mean_score
 
@@ -42,8 +43,7 @@ def text(advised: str, weight: float, means: pd.DataFrame, gains: pd.DataFrame, 
     means:   a row per system, columns (set, measure), on test; gains: `paired`'s table
     default: what to call it
     """
-    scores: pd.DataFrame = means.xs(measure, axis=1, level="measure")  # type: ignore[assignment]
-    overall = scores.mean(axis=1)
+    overall = over_sets(means, measure)
     what = (
         f"**both the embedding and the words**, {weight:g} to {1 - weight:.2g}"
         if weight < 1

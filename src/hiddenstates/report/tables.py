@@ -82,8 +82,14 @@ def with_dashes(table: pd.DataFrame, systems: Collection[str], sets: Collection[
     return shown.T
 
 
+def over_sets(table: pd.DataFrame, measure: str) -> dict[str, float]:
+    """Of `means`' table: each system's mean of the measure over the query sets, each set weighing the same."""
+    scores: pd.DataFrame = table.xs(measure, axis=1, level="measure")  # type: ignore[assignment]
+    return {str(system): float(score) for system, score in scores.mean(axis=1).items()}
+
+
 def nested(table: pd.DataFrame) -> dict[str, Any]:
-    """A table with columns (set, measure) as nested mappings for metrics.json: row, set, measure."""
+    """A table with columns (set, measure) as nested mappings, for JSON: row, set, measure."""
     return {
         str(row): {name: dict(part.droplevel(0)) for name, part in values.groupby(level=0)}
         for row, values in table.iterrows()
@@ -91,7 +97,7 @@ def nested(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def against(gains: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """`paired`'s table as nested mappings for metrics.json: set, system, column."""
+    """`paired`'s table as nested mappings, for JSON: set, system, column."""
     rows: dict[str, dict[str, Any]] = {name: {} for name in gains.index.unique("set")}
     for (name, system), row in zip(gains.index, gains.to_dict("records"), strict=True):
         rows[name][system] = row
