@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from valid_strategies import LAYERS, valid
 
 from hiddenstates.core.errors import LabError

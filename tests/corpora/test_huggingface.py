@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, DatasetDict, Features, List, Value
-from datasets import Image as ImageColumn
+from datasets import Dataset, DatasetDict, Features, Image as ImageColumn, List, Value
 from PIL import Image
 from pydantic import ValidationError
 

@@ -9,8 +9,7 @@ import pytest
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table, tables
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.retrieval.bm25 import AskedWords, Words, bm25_run, searchable
-from hiddenstates.retrieval.bm25 import task as of_task
+from hiddenstates.retrieval.bm25 import AskedWords, Words, bm25_run, searchable, task as of_task
 
 PASSAGES = {"p0": "capital bern", "p1": "capital paris paris", "p2": "river nile", "p3": "river", "p4": ""}
 QUERIES = {"q0": "Paris!", "q1": "nothing known", "q2": "the capital of bern", "q3": ""}

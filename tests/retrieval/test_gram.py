@@ -17,8 +17,7 @@ from brute_force import (
     nearly_constant,
     nothing,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hiddenstates.retrieval.ranks import gram

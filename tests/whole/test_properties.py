@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 from brute_force import CHANGES, Change, brute_ranks, corpus
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_array_equal
 from tiny import STATES

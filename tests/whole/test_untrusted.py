@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from architecture import PACKAGE, Repository
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.serverapp import ServerApp
 from papermill.translators import translate_parameters

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
-from sentence_transformers.sentence_transformer.modules import LayerNorm as LayerNormModule
-from sentence_transformers.sentence_transformer.modules import Pooling, WeightedLayerPooling
+from sentence_transformers.sentence_transformer.modules import (
+    LayerNorm as LayerNormModule,
+    Pooling,
+    WeightedLayerPooling,
+)
 from torch import nn
 
 from hiddenstates.core.errors import LabError, shortened

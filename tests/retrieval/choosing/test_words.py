@@ -3,11 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from random_states import MEASURES, TRAIN, states
-from random_states import task as wordless
+from random_states import MEASURES, TRAIN, states, task as wordless
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.errors import LabError

@@ -24,8 +24,7 @@ from hiddenstates.core.files import sha256, whole_folder
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharding.sharded import shard_paths
-from hiddenstates.encoding.sharding.shards import about as said_by
-from hiddenstates.encoding.sharding.shards import load_embeddings
+from hiddenstates.encoding.sharding.shards import about as said_by, load_embeddings
 from hiddenstates.retrieval.index.building import METRICS, drawn, filled, trained
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
 from hiddenstates.retrieval.index.stored import IDS, LISTS, check_room, write_ids, write_index, write_manifest, writing
