@@ -26,12 +26,21 @@ from hiddenstates.retrieval.ranks.subsets import LANES, subset_sums
 
 
 def check(queries: np.ndarray, passages: np.ndarray, pairs: Pairs) -> None:
-    """Every strategy's ranks are those of the brute force; set 0 has none."""
-    ranks = subset_ranks(queries, passages, pairs)
+    """Every strategy's ranks are those of the brute force, and so are the best of each query; set 0 has none."""
+    ranks, best = (subset_ranks(queries, passages, pairs, best) for best in (False, True))
     assert_array_equal(ranks[:, 0], 0)
+    assert_array_equal(best[:, 0], 0)
     for combine in range(2):
         for subset in range(1, 1 << len(queries)):
-            assert_array_equal(ranks[combine, subset], brute_ranks(queries, passages, pairs, combine, subset))
+            expected = np.array(brute_ranks(queries, passages, pairs, combine, subset))
+            assert_array_equal(ranks[combine, subset], expected)
+            assert_array_equal(best[combine, subset], best_of_each(expected, pairs))
+
+
+def best_of_each(ranks: np.ndarray, pairs: Pairs) -> list[int]:
+    """The best rank of each query that searches a judged passage."""
+    sought = np.isfinite(pairs.grade)
+    return [ranks[sought & (pairs.query == query)].min() for query in np.unique(pairs.query[sought])]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -47,7 +56,7 @@ def test_any_number_of_passages(n_passages: int, change: Change) -> None:
 
 def test_queries_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = corpus(crowded)
-    expected = subset_ranks(*whole)
+    expected, best = subset_ranks(*whole), subset_ranks(*whole, best=True)
     for size in (1, 5):
         products = N_LAYERS * (N_LAYERS + 1) // 2
         monkeypatch.setattr(gram, "BLOCK_BYTES", size * products * N_PASSAGES * 4)
@@ -55,6 +64,7 @@ def test_queries_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (edges[0][0], edges[-1][1], len(edges)) == (0, N_QUERIES, -(-N_QUERIES // size))
         assert max(last - first for first, last in edges) == size
         assert_array_equal(subset_ranks(*whole), expected)
+        assert_array_equal(subset_ranks(*whole, best=True), best)
 
 
 def test_more_near_ties_than_expected_are_all_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +76,7 @@ def test_more_near_ties_than_expected_are_all_resolved(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(gram, "count_above", recorded)
     check(*corpus(nearly_constant))
-    first, last = capacities
-    assert last > first
+    assert capacities[1] > capacities[0]
 
 
 def test_a_sample_of_a_larger_space() -> None:

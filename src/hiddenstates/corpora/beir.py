@@ -26,7 +26,7 @@ def load_beir(folder: Path, params: Corpus) -> Task:
     What its judgements say that cannot be taken as it is written, a note of the task tells.
     """
     read = bar(json_records(folder / "corpus.jsonl"), "passages", unit="passage")
-    passages = table(map(_passage, read), PASSAGE_COLUMNS)
+    passages = table((passage_row(record, record.id("_id")) for record in read), PASSAGE_COLUMNS)
     check_passages(passages, str(folder))
     asked = [(record.where, _query(record)) for record in json_records(folder / "queries.jsonl")]
     found = {split: list(_judgements(path)) for split, path in split_files(folder / "qrels", [".tsv"]).items()}
@@ -48,9 +48,10 @@ def load_beir(folder: Path, params: Corpus) -> Task:
     )
 
 
-def _passage(record: Record) -> Row:
+def passage_row(record: Record, id: str) -> Row:
+    """A record of corpus.jsonl as a row of a knowledge base."""
     optional = {key: record.optional(key) for key in ("title", "image", "topic")}
-    return {"id": record.id("_id"), "text": record.text("text"), "entity": record.optional_id("entity"), **optional}
+    return {"id": id, "text": record.text("text"), "entity": record.optional_id("entity"), **optional}
 
 
 def _query(record: Record) -> Row:

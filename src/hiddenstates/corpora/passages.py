@@ -6,6 +6,7 @@ from pathlib import Path
 from hiddenstates.core.bars import bar
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, Row, Task, open_dataset, pinned, table
 from hiddenstates.core.errors import LabError
+from hiddenstates.corpora.beir import passage_row
 from hiddenstates.corpora.checks import check_passages
 from hiddenstates.corpora.reading import Record, json_records, lines
 
@@ -40,6 +41,4 @@ def _rows(path: Path) -> Iterable[Row]:
 
 def _row(record: Record, number: int) -> Row:
     key = next((key for key in ("_id", "id") if key in record.values), None)
-    optional = {name: record.optional(name) for name in ("title", "image", "topic")}
-    id = record.id(key) if key else str(number)
-    return {"id": id, "text": record.text("text"), "entity": record.optional_id("entity"), **optional}
+    return passage_row(record, record.id(key) if key else str(number))

@@ -128,6 +128,35 @@ def test_long_names_of_columns_are_turned_before_they_overlap(unit: str | dict[s
     assert {label.get_rotation() for label in short.get_xticklabels()} == {0}
 
 
+@pytest.mark.parametrize("across", [5, 60, 512])
+@pytest.mark.parametrize("named", ["{}", "token {}"])
+def test_names_of_many_columns_are_thinned_before_they_overlap(across: int, named: str) -> None:
+    names = [named.format(i) for i in range(across)]
+    table = pd.DataFrame(np.zeros((2, across)), columns=names)
+    drawn = figures.heatmaps({"a": table, "b": table}, "share", "script", "position")
+    drawn.draw_without_rendering()
+    for ax in drawn.axes[:2]:
+        labels = ax.get_xticklabels()
+        assert [label.get_text() for label in labels] == [names[round(at)] for at in ax.get_xticks()]
+        assert ax.get_xticks()[0] == 0
+        if labels[0].get_rotation():  # by 35 degrees: lines of text that lie beside each other
+            starts = [label.get_transform().transform(label.get_position())[0] for label in labels]
+            assert np.diff(starts).min() * np.sin(np.deg2rad(35)) >= 9 * drawn.dpi / 72
+        else:
+            boxes = [label.get_window_extent().extents[[0, 2]] for label in labels]
+            assert all(end < start for (_, end), (start, _) in pairwise(boxes))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 9])
+def test_the_name_of_a_scale_has_room_beside_any_number_of_rows(rows: int) -> None:
+    drawn = figures.heatmaps({"a": GRID.iloc[[0] * rows]}, "share of the script's names", "tokenizer", "script")
+    drawn.draw_without_rendering()
+    label = drawn.axes[-1].yaxis.label
+    assert label.get_text().split() == ["share", "of", "the", "script's", "names"]
+    low, high = label.get_window_extent().extents[[1, 3]]
+    assert 0 <= low < high <= drawn.bbox.height
+
+
 def test_a_dot_has_the_area_of_its_weight() -> None:
     tops = {"named": pd.Series({"sum(0*0.03,1*-0.12,2*0.6)/mean": 0.9, "concat(0,2)/mean": 0.8})}
     (ax,) = figures.members(tops, 3, "mrr@10").axes

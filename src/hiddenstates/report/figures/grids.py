@@ -1,11 +1,14 @@
 """Grids: a table as colours, letters or dots."""
 
+import math
 from collections.abc import Iterable, Mapping
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -14,8 +17,13 @@ from matplotlib.patheffects import withStroke
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.report.figures.style import ACCENT, BLUE, INK, QUIET, SHADES, TINTS, WIDTH, blank, on
 
+ROW = 0.27  # inches
+LEAST = 3  # rows: as high is a heat map of fewer, so that its colour bar can be read
+TURN = 35  # degrees: names of columns that do not fit beside each other
+TURNED = 0.26  # inches: what such a name takes of the width, a line's height over the sine of the angle
 FULL = 49.0  # square points: the dot of the largest weight
 SIZE = 7.5  # points: the numbers in the cells
+NAME = 9.0  # points: the names of rows, columns and scales
 OUTLINE = [withStroke(linewidth=2, foreground="w")]  # red on any ground
 
 
@@ -29,20 +37,22 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], unit: str | Mapping[str, str], 
     down = -(-len(tables) // across)
     heights = [len(table) for table in tables.values()]
     alike = "row" if len(set(heights)) == 1 else "none"
-    figure, axes = blank(down * (0.27 * max(heights) + 1), nrows=down, ncols=across, squeeze=False, sharey=alike)
+    height = ROW * max(LEAST, *heights)
+    figure, axes = blank(down * (height + 1), nrows=down, ncols=across, squeeze=False, sharey=alike)
     for ax in axes.flat[len(tables) :]:
         ax.set_axis_off()
     panels = dict(zip(tables, axes.flat, strict=False))
     width = WIDTH * (0.85 if len(set(units.values())) == 1 else 0.7) / across  # of a panel; bars take the rest
     for one in dict.fromkeys(units.values()):
         own = {title: table for title, table in tables.items() if units[title] == one}
-        _one_scale(own, [panels[title] for title in own], one, width)
+        bar = _one_scale(own, [panels[title] for title in own], width)
+        bar.set_label(fill(one, _letters(down * height, NAME), break_long_words=False))
     figure.supylabel(rows, size=9)
     figure.supxlabel(columns, size=9)
     return figure
 
 
-def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, width: float) -> None:
+def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], width: float) -> Colorbar:
     """Draw the tables in the same colours, whose bar is beside them. width: of a panel, in inches."""
     values = np.concatenate([table.to_numpy(float).ravel() for table in tables.values()])
     low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=0)
@@ -50,15 +60,26 @@ def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], unit: str, 
         cells = table.to_numpy(float)
         image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high or 1)
         _numbers(ax, cells, image, width)
-        ax.set_xticks(range(table.shape[1]), table.columns)
-        if _wide(map(str, table.columns), width / table.shape[1], 9.0):
-            ax.set_xticks(ax.get_xticks(), table.columns, rotation=35, ha="right", rotation_mode="anchor")
+        _columns(ax, [str(name) for name in table.columns], width)
         ax.set_yticks(range(table.shape[0]), table.index)
         ax.set_title(title)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    bar = axes[0].figure.colorbar(image, ax=axes, label=unit, fraction=0.04, aspect=30)
+    bar = axes[0].figure.colorbar(image, ax=axes, fraction=0.04, aspect=30)
     bar.outline.set_visible(False)
+    return bar
+
+
+def _columns(ax: Axes, names: list[str], width: float) -> None:
+    """The names under the columns: of numbers every so many as there is room for; others are turned, then thinned."""
+    if not _wide(names, width / len(names), NAME):
+        ax.set_xticks(range(len(names)), names)
+    elif all(name.isdecimal() for name in names):
+        shown = range(0, len(names), math.ceil(len(names) * max(_inches(name, NAME) for name in names) / width))
+        ax.set_xticks(shown, [names[i] for i in shown])
+    else:
+        shown = range(0, len(names), math.ceil(len(names) * TURNED / width))
+        ax.set_xticks(shown, [names[i] for i in shown], rotation=TURN, ha="right", rotation_mode="anchor")
 
 
 def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], image: AxesImage, width: float) -> None:
@@ -73,8 +94,18 @@ def _numbers(ax: Axes, cells: Float[np.ndarray, "row column"], image: AxesImage,
 
 
 def _wide(texts: Iterable[str], width: float, size: float) -> bool:
-    """Whether a text and a gap are wider than so many inches; a letter or digit is about .6 of its height wide."""
-    return (max(map(len, texts), default=0) + 1) * 0.6 * size / 72 > width
+    """Whether a text and a gap are wider than so many inches."""
+    return max((_inches(text, size) for text in texts), default=0) > width
+
+
+def _inches(text: str, size: float) -> float:
+    """How wide a text of so many points is, and a gap; a letter or digit is about .6 of its height wide."""
+    return (len(text) + 1) * 0.6 * size / 72
+
+
+def _letters(width: float, size: float) -> int:
+    """How many letters of so many points have room in so many inches."""
+    return max(1, int(width * 72 / (0.6 * size)))
 
 
 def members(tops: Mapping[str, pd.Series], n_states: int, unit: str) -> Figure:

@@ -35,6 +35,7 @@ States = Float32[np.ndarray, "layer item d_model"]
 Products = Float32[np.ndarray, "product query passage"]
 Grams = Float64[np.ndarray, "layer layer item"]
 Exact = Float64[np.ndarray, "pair strategy"]
+Highest = Float64[np.ndarray, "query strategy"]
 Bounds = Float32[np.ndarray, "pair strategy"]
 Above = Int32[np.ndarray, "pair strategy"]
 Cosines = Float64[np.ndarray, "combine subset pair"]
@@ -61,29 +62,38 @@ class Pairs:
     def where(self, chosen: Bool[np.ndarray, " pair"]) -> "Pairs":
         return Pairs(self.query[chosen], self.passage[chosen], self.grade[chosen])
 
+    def firsts(self) -> Int64[np.ndarray, " asked"]:
+        """The first pair of each query that has one and searches its passage."""
+        sought = np.flatnonzero(np.isfinite(self.grade))
+        return sought[np.diff(self.query[sought], prepend=-1) > 0]
+
     def searched(self, n_passages: int) -> Int64[np.ndarray, " pair"]:
         """How many passages the query of each pair searches."""
         hidden = np.bincount(self.query[np.isneginf(self.grade)], minlength=self.query.max(initial=-1) + 1)
         return n_passages - hidden[self.query]
 
 
-def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs) -> Ranks:
+def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs, best: bool = False) -> Ranks:
     """The rank of each pair's passage among all passages, for each combine and each set of layers as a bit mask.
 
     1 is best. Ties come first, but for passages that are judged at least as relevant. Under layers whose vectors are
     the same for every passage all are tied, and every rank is the last. Set 0 is empty: its ranks are 0.
+
+    best: only that of each query's best passage, which is all that MRR asks for: one column for each of
+          `pairs.firsts()`, and one count instead of one for each of a query's pairs
     """
     if len(queries) == 1:  # the walk takes layers 0 and 1 together: a second one, of zeros, that nobody sees
         queries, passages = (np.concatenate([states, np.zeros_like(states)]) for states in (queries, passages))
-        return subset_ranks(queries, passages, pairs)[:, :2]
+        return subset_ranks(queries, passages, pairs, best)[:, :2]
     searched = _Searched.of(passages)
-    ranks = np.empty((len(pairs.query), len(searched.typical)), dtype=np.int32)
-    done = 0
+    parts = []
     for first, last in _blocks(queries.shape[1], len(queries), passages.shape[1]):
         block, asked = pairs.of(first, last), np.ascontiguousarray(queries[:, first:last])
-        ranks[done : done + len(block.query)] = 1 + _above(asked, searched, block)
-        done += len(block.query)
-    ranks[:, searched.hopeless] = pairs.searched(passages.shape[1])[:, None]
+        parts.append(_above(asked, searched, block, best))
+    ranks = np.concatenate(parts)
+    ranks += 1
+    last_rank = pairs.searched(passages.shape[1])
+    ranks[:, searched.hopeless] = (last_rank[pairs.firsts()] if best else last_rank)[:, None]
     ranks[:, :2] = 0
     return _by_combine(ranks)
 
@@ -149,21 +159,34 @@ def _products(queries: Queries, passages: Passages) -> Products:
     return products
 
 
-def _above(queries: Queries, searched: _Searched, pairs: Pairs) -> Above:
-    """How many passages are above each judged one, of those of one block of queries."""
-    offsets = np.searchsorted(pairs.query, np.arange(queries.shape[1] + 1))
+def _above(queries: Queries, searched: _Searched, pairs: Pairs, best: bool) -> Above:
+    """How many passages are above each judged one, of those of one block of queries; or above each query's best."""
     exact, lengths = _judged(queries, searched.states, pairs)
-    products, limits = _products(queries, searched.centred), _limits(queries, searched, exact, pairs.query)
+    query_of = pairs.query
+    if best:
+        (exact, lengths), query_of = _best(exact, lengths, pairs), pairs.query[pairs.firsts()]
+    hidden, counted = (np.searchsorted(of, np.arange(queries.shape[1] + 1)) for of in (pairs.query, query_of))
+    products, limits = _products(queries, searched.centred), _limits(queries, searched, exact, query_of)
     capacity = CAPACITY
     while True:
-        above, near, found = count_above(products, searched.excess, *limits, pairs.passage, offsets, capacity)
+        above, near, found = count_above(products, searched.excess, *limits, pairs.passage, hidden, counted, capacity)
         if found.max(initial=0) <= capacity:
             break
         capacity = int(found.max())
     ties = TIE * lengths
     resolve(above, near, found, queries, searched.states, exact, ties)
-    count_judged(above, exact, ties, pairs.query, pairs.grade, offsets)
+    if not best:  # no judged passage is above the best of them
+        count_judged(above, exact, ties, pairs.query, pairs.grade, hidden)
     return above
+
+
+def _best(exact: Exact, lengths: Exact, pairs: Pairs) -> tuple[Highest, Highest]:
+    """The highest of a query's exact scores under each strategy, and the query's lengths."""
+    sought = np.isfinite(pairs.grade)
+    starts = np.flatnonzero(np.diff(pairs.query[sought], prepend=-1))
+    if not len(starts):
+        return exact[:0], lengths[:0]
+    return np.maximum.reduceat(exact[sought], starts), lengths[pairs.firsts()]
 
 
 def _judged(queries: Queries, passages: Passages, pairs: Pairs) -> tuple[Exact, Exact]:

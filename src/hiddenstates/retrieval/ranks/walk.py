@@ -16,15 +16,16 @@ MAGNITUDE = 0x7FFFFFFF  # the bits of a float32 but for its sign: as whole numbe
 
 
 @numba.njit(cache=True, parallel=True)
-def count_above(products, excess, slope, wanted, error, passage, offsets, capacity):  # type: ignore[no-untyped-def]
-    """Passages surely above each judged one, and those too near to say.
+def count_above(products, excess, slope, wanted, error, passage, hidden, counted, capacity):  # type: ignore[no-untyped-def]
+    """Passages surely above each score that is counted for, and those too near to say; judged ones are neither.
 
     A passage's margin is its inner product, less slope x excess length, less what is wanted: beyond `error` it is
     surely above or below, within it is near. At least two layers.
-    slope, wanted, error: [pair, strategy]; offsets: where each query's pairs begin, and the last's end
-    -> above [pair, strategy]; near [query, n, (strategy, pair, passage)], the first `capacity`; how many there are
+    slope, wanted, error: [row, strategy], a row for each score, in the order of queries
+    passage: the judged ones; hidden, counted: where each query's judged passages and rows begin, and the last's end
+    -> above [row, strategy]; near [query, n, (strategy, row, passage)], the first `capacity`; how many there are
     """
-    n_queries, n_layers = len(offsets) - 1, _n_layers(products.shape[0])
+    n_queries, n_layers = len(hidden) - 1, _n_layers(products.shape[0])
     lowest, size = tables(n_layers)
     above = np.zeros(slope.shape, dtype=np.int32)
     near = np.empty((n_queries, capacity, 3), dtype=np.int32)
@@ -37,14 +38,14 @@ def count_above(products, excess, slope, wanted, error, passage, offsets, capaci
         margins = np.empty(LANES, dtype=np.float32)
         for block in range(len(excess)):
             for turn, query in enumerate(queries):
-                judged = passage[offsets[query] : offsets[query + 1]]
+                judged = passage[hidden[query] : hidden[query + 1]]
                 _load(products, query, block * LANES, judged, gains[turn], steps[turn])
             for tile in range(0, 1 << n_layers - 2, TILE):
                 fours = range(tile, min(tile + TILE, 1 << n_layers - 2))
                 for turn, query in enumerate(queries):
                     found[query] = _walk(
                         fours, lowest, size, both[turn], gains[turn], steps[turn], excess, block, slope, wanted, error,
-                        offsets[query], offsets[query + 1], above, near[query], found[query], margins,
+                        counted[query], counted[query + 1], above, near[query], found[query], margins,
                     )  # fmt: skip
     return above, near, found
 

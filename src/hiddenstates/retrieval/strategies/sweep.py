@@ -23,7 +23,7 @@ from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.deep.listed import Named
 from hiddenstates.retrieval.deep.spaces import Guide, Ranked, Similar, search
-from hiddenstates.retrieval.measures import from_ranks, shares
+from hiddenstates.retrieval.measures import from_ranks, parse_measure, shares
 from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
 from hiddenstates.retrieval.strategies.space import Space, spaces
 from hiddenstates.retrieval.validation import equally
@@ -71,6 +71,7 @@ def sweep(
 
     A space of more than `most` strategies is searched instead; what is found is scored just as exactly.
 
+    measures:    MRR alone takes a fraction of the time that nDCG and recall take where many passages are relevant
     layer_norms: whether to put each state through a layer norm before combining: without, with, or both
     shrinkages:  besides without, whiten each state before combining, with each of these; states that do not vary
                  over the training passages are left out of it
@@ -263,7 +264,9 @@ def _scored(
     pairs = judged_pairs(task)
     if task.measure == "similarity":
         return from_cosines(subset_cosines(queries, passages, pairs)[where], task, strategies, constant)
-    return by_rank(subset_ranks(queries, passages, pairs)[where], pairs, task, measures, strategies, constant)
+    best = all(parse_measure(name)[0] == "mrr" for name in measures)
+    ranks = subset_ranks(queries, passages, pairs, best)[where]
+    return by_rank(ranks, pairs.where(pairs.firsts()) if best else pairs, task, measures, strategies, constant)
 
 
 def by_rank(
