@@ -16,6 +16,9 @@ from hiddenstates.pipeline.code import PACKAGE, Code, imports
 __all__ = ["PACKAGE", "Repository", "imports"]
 Json = dict[str, Any]
 
+IMPORTS = 12
+"""Statements that import, of a notebook at most: more is a list that nobody reads."""
+
 
 @dataclass(frozen=True)
 class Repository(Code):
@@ -93,7 +96,11 @@ def writing_faults(notebook: Path) -> Iterator[str]:
         yield f"{notebook.name}: {kinds.count('markdown')} of {len(kinds)} cells are prose, less than 40%"
     if any(cell.get("outputs") or cell.get("execution_count") for cell in cells(notebook)):
         yield f"{notebook.name}: outputs are stored, run `make lint`"
-    for node in (node for source in code(notebook) for node in ast.walk(ast.parse(source))):
+    nodes = [node for source in code(notebook) for node in ast.walk(ast.parse(source))]
+    statements = sum(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes)
+    if statements > IMPORTS:
+        yield f"{notebook.name}: {statements} statements import, more than {IMPORTS}: import modules of a room in one"
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield f"{notebook.name}: {node.name} is defined here, move it to src"
         if isinstance(node, ast.Constant) and re.match(r"[/~][\w/]|[A-Za-z]:\\", str(node.value)):

@@ -51,6 +51,16 @@ def test_by_hand_a_stage_reads_out_where_it_is_asked_to(
         stage.upstream("pretrain")
 
 
+def test_work_that_is_not_through_lies_where_the_runner_does_not_empty(tmp_path: Path) -> None:
+    stage = Stage("states", tmp_path / ".states.partial", tmp_path)
+    assert not stage.progress.is_relative_to(stage.folder)
+    stage.progress.mkdir(parents=True)
+    (tmp_path / ".progress" / "index").mkdir()
+    stage.forget_progress()
+    assert [path.name for path in stage.progress.parent.iterdir()] == ["index"]
+    stage.forget_progress()  # there may be nothing to forget
+
+
 @pytest.mark.parametrize(("by_hand", "told"), [("sample", True), ("out", False)])
 def test_a_verdict_on_a_sample_says_so(monkeypatch: pytest.MonkeyPatch, by_hand: Any, told: bool) -> None:
     monkeypatch.delenv(WRITE_TO, raising=False)

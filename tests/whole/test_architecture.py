@@ -215,6 +215,10 @@ def test_a_name_that_is_not_in_all_five_places_is_named(toy: Path) -> None:
     ("cell", "fault"),
     [
         ({"source": ["def f(): pass"]}, "n.ipynb: f is defined here, move it to src"),
+        (
+            {"source": ["import a\n" * 7, "from b import c\n" * 5]},
+            "n.ipynb: 13 statements import, more than 12: import modules of a room in one",
+        ),
         ({"source": ["x.sample(8)"]}, "n.ipynb: it draws 8 rows, however few there are: draw min(8, len(…))"),
         ({"source": ["open('/data/x')"]}, "n.ipynb: '/data/x' is an absolute path"),
         ({"source": ["1"], "outputs": [{"output_type": "stream"}]}, "n.ipynb: outputs are stored, run `make lint`"),

@@ -7,6 +7,7 @@ made on the spot, or `out/` if it asks for that, and writes to a temporary folde
 import importlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,15 @@ class Stage:
         elif WRITE_TO not in os.environ and not (self.inputs / stage).exists():
             raise LabError(f"{self.inputs / stage}: the stage has left nothing there. Run it, or ask for the sample.")
         return self.inputs / stage
+
+    @property
+    def progress(self) -> Path:
+        """Where it keeps work until it is through: beside the stages, because the runner empties its own folder."""
+        return self.inputs / ".progress" / self.name
+
+    def forget_progress(self) -> None:
+        """It is through."""
+        shutil.rmtree(self.progress, ignore_errors=True)
 
     def verdict(self, text: str) -> "Markdown":
         """What the notebook's last cell shows; of a sample it says so."""

@@ -64,10 +64,10 @@ class Progress:
 
 
 def open_progress(stage: Stage, params: Pretrain, revision: str) -> Progress:
-    """The progress of a stage, beside what the stages wrote, because the runner empties a stage's own folder.
+    """The progress of a stage.
 
     revision: of the task whose splits are kept to. Another torch rounds otherwise.
     """
     key = (params.model_dump_json(), revision, torch.__version__)
     digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-    return Progress(stage.inputs / ".progress" / stage.name / digest)
+    return Progress(stage.progress / digest)

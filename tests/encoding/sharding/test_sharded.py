@@ -7,11 +7,10 @@ from tiny import save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.stage import Stage
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.fitting import fitted
 from hiddenstates.encoding.encoder import Encoder, load_encoder
-from hiddenstates.encoding.sharding.sharded import encode_sharded, iter_embeddings, pool_corpus, progress_folder
+from hiddenstates.encoding.sharding.sharded import encode_sharded, iter_embeddings, pool_corpus
 
 TEXTS = ["bern", "paris is red", "the river", "rome", "the flag of italy"]
 STRATEGY = Strategy.parse("concat(0,-1)/max+ln")
@@ -85,8 +84,3 @@ def test_a_folder_that_is_not_through_is_refused(tmp_path: Path, manifest: str |
         (tmp_path / "manifest.json").write_text(manifest, "utf-8")
     with pytest.raises(LabError, match=r"no embeddings can be read from it .*Encode again"):
         list(iter_embeddings(tmp_path))
-
-
-def test_a_stage_s_shards_lie_where_the_runner_does_not_empty(tmp_path: Path) -> None:
-    stage = Stage("states", tmp_path / ".states.partial", tmp_path)
-    assert not progress_folder(stage).is_relative_to(stage.folder)

@@ -13,7 +13,6 @@ from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import let_go, on_disk
 from hiddenstates.core.joined import AnyStrategy
-from hiddenstates.core.stage import Stage
 from hiddenstates.encoding.embeddings.costs import FLOAT32
 from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
@@ -143,11 +142,6 @@ def shard_paths(folder: Path) -> list[Path]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{folder}: no embeddings can be read from it ({error}). Encode again.") from error
     return [folder / name for name in names]
-
-
-def progress_folder(stage: Stage) -> Path:
-    """Where a stage keeps shards until it is through: beside the stages, because the runner empties its own folder."""
-    return stage.inputs / ".progress" / stage.name
 
 
 def _merged(parts: list[PooledStates], folder: Path) -> PooledStates:
