@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.params import SECTIONS, Corpus, Section, Shares, Strategies, load_params
+from hiddenstates.core.params import SECTIONS, SHIPPED, Corpus, Section, Shares, Strategies, knob, load_params
 from hiddenstates.core.paths import ROOT
 
 WRITTEN = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -32,8 +33,24 @@ def test_every_knob_is_in_sight(name: str, section: type[Section]) -> None:
     assert list(hidden(section, WRITTEN[name], name)) == []
 
 
-def test_the_file_s_values_are_the_classes_defaults() -> None:
-    assert load_params(ROOT / "params.yaml") == {name: section() for name, section in SECTIONS.items()}
+def test_the_file_in_the_root_is_the_shipped_one() -> None:
+    """Whoever adds a knob copies the one over the other."""
+    assert (ROOT / "params.yaml").read_text("utf-8") == SHIPPED.read_text("utf-8")
+
+
+def test_the_shipped_values_are_the_classes_defaults() -> None:
+    assert load_params(SHIPPED) == {name: section() for name, section in SECTIONS.items()}
+
+
+def test_a_default_keeps_to_its_bounds() -> None:
+    class Odd(Section):
+        """A knob whose default the bounds forbid."""
+
+        cities: int = knob("corpus.countries.cities", le=10)
+
+    with pytest.raises(ValidationError, match="less than or equal to 10"):
+        Odd()
+    assert Odd(cities=5).cities == 5
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "corpus:\nstates:\n"])

@@ -1,4 +1,7 @@
-"""params.yaml: one validated class a stage; an unknown key or a bad value is refused with its path."""
+"""params.yaml: one validated class per stage; an unknown key or a bad value is refused with its path.
+
+Here stand types and bounds. What a knob is for, and its default, stand in params.yaml alone.
+"""
 
 import re
 from collections.abc import Iterator
@@ -26,6 +29,51 @@ Name = Annotated[str, AfterValidator(_named)]
 """What users call their encoders and tokenizers: it becomes the name of a folder."""
 
 
+SHIPPED = Path(__file__).with_name("params.yaml")
+"""The knobs as the lab ships them: the root's params.yaml before anybody edited it. What that leaves out is as here."""
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key overwrite an earlier one without a word; here that is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {twice!r}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # a SafeLoader itself
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number or a nesting without end
+        raise LabError(f"{path.name}: not YAML: {error}. Fix that line.") from error
+    if raw is None:  # an empty file: every default
+        return {}
+    if not isinstance(raw, dict):
+        raise LabError(f"{path.name}: expected sections, found {type(raw).__name__}. Known: {', '.join(SECTIONS)}.")
+    return raw
+
+
+_SHIPPED = _read(SHIPPED)
+
+
+def shipped(path: str) -> Any:
+    """The default that stands there, as in `corpus.shares.dev`, or of a whole section its mapping."""
+    found: Any = _SHIPPED
+    for name in path.split("."):
+        found = found[name]
+    return found
+
+
+def knob(path: str, **bounds: Any) -> Any:
+    """A field of a section: its default is the shipped one, its bounds are pydantic's."""
+    return Field(default=shipped(path), validate_default=True, **bounds)
+
+
 class Section(BaseModel):
     """A section of params.yaml. Frozen; keys that are not listed are refused."""
 
@@ -35,8 +83,8 @@ class Section(BaseModel):
 class Shares(Section):
     """How the entities are shared out; what is left of 1 is the test split."""
 
-    train: float = Field(0.4, gt=0, lt=1)
-    dev: float = Field(0.25, gt=0, lt=1)
+    train: float = knob("corpus.shares.train", gt=0, lt=1)
+    dev: float = knob("corpus.shares.dev", gt=0, lt=1)
 
     @model_validator(mode="after")
     def _leaves_a_test_split(self) -> "Shares":
@@ -48,10 +96,10 @@ class Shares(Section):
 class Countries(Section):
     """The embedded knowledge base."""
 
-    countries: int | None = Field(None, ge=20)  # the most populous ones; null for all
-    cities: int = Field(2000, ge=0, le=30000)  # the largest ones of these countries, by population
-    views: int = Field(2, ge=1, le=24)  # degraded views of each flag for the visual questions
-    questions: int = Field(800, ge=1)  # at most so many in each set, drawn evenly from its templates
+    countries: int | None = knob("corpus.countries.countries", ge=20)
+    cities: int = knob("corpus.countries.cities", ge=0, le=30000)
+    views: int = knob("corpus.countries.views", ge=1, le=24)
+    questions: int = knob("corpus.countries.questions", ge=1)
 
 
 class PassageColumns(Section):
@@ -113,31 +161,31 @@ class HuggingFace(Section):
 class Corpus(Section):
     """What do we search, and what counts as found?"""
 
-    source: str = "countries"
-    seed: Seed = 0
-    shares: Shares = Shares()
-    dev_share: float = Field(0.4, gt=0, lt=1)
-    countries: Countries = Countries()
-    huggingface: HuggingFace | None = None
+    source: str = knob("corpus.source")
+    seed: Seed = knob("corpus.seed")
+    shares: Shares = knob("corpus.shares")
+    dev_share: float = knob("corpus.dev_share", gt=0, lt=1)
+    countries: Countries = knob("corpus.countries")
+    huggingface: HuggingFace | None = knob("corpus.huggingface")
 
 
 class ViewCounts(Section):
     """How many views of each flag are drawn; none of them is one that the corpus asks about."""
 
-    train: int = Field(24, ge=1)
-    dev: int = Field(2, ge=1)  # of the same countries: learning rates are chosen by these
-    test: int = Field(4, ge=1)  # of the same countries and of those never trained on: results are told by these
+    train: int = knob("pretrain.views.train", ge=1)
+    dev: int = knob("pretrain.views.dev", ge=1)
+    test: int = knob("pretrain.views.test", ge=1)
 
 
 class SmallCLIP(Section):
     """A CLIP of a size that trains in a minute."""
 
-    image_size: int = Field(32, ge=8)  # pixels, each way
-    patch: int = Field(8, ge=2)  # pixels, each way; a patch is a box
-    width: int = Field(64, ge=32, multiple_of=32)
-    layers: int = Field(3, ge=1)
-    rounds: int = Field(8, ge=0)  # of an epoch: in each, every train flag is shown once under its country's name
-    rate: float = Field(0.002, gt=0)  # AdamW's, at its highest
+    image_size: int = knob("pretrain.clip.image_size", ge=8)
+    patch: int = knob("pretrain.clip.patch", ge=2)
+    width: int = knob("pretrain.clip.width", ge=32, multiple_of=32)
+    layers: int = knob("pretrain.clip.layers", ge=1)
+    rounds: int = knob("pretrain.clip.rounds", ge=0)
+    rate: float = knob("pretrain.clip.rate", gt=0)
 
     @model_validator(mode="after")
     def _whole_patches(self) -> "SmallCLIP":
@@ -149,35 +197,35 @@ class SmallCLIP(Section):
 class MadeUp(Section):
     """Flags that no country has; CLIP learns to tell them apart from pairs of views."""
 
-    flags: int = Field(2560, ge=0)  # 0: it learns names alone
-    views: int = Field(4, ge=2)  # of each
-    batch: int = Field(64, ge=2)  # flags that are told apart at once
+    flags: int = knob("pretrain.made_up.flags", ge=0)
+    views: int = knob("pretrain.made_up.views", ge=2)
+    batch: int = knob("pretrain.made_up.batch", ge=2)
 
 
 class SmallVL(Section):
     """VL-T5 and VL-BART of one size, tuned alike."""
 
-    width: int = Field(64, ge=16, multiple_of=16)
-    layers: int = Field(2, ge=1)  # of the encoder, and of the decoder
-    batch: int = Field(48, ge=1)  # questions; of passages half as many
-    passages: int = Field(64, ge=1)  # restored in an epoch
-    rates: list[Annotated[float, Field(gt=0)]] = Field(default=[0.001, 0.003], min_length=1)
-    tuning_epochs: int = Field(2, ge=1)  # that each rate is tried for
+    width: int = knob("pretrain.vl.width", ge=16, multiple_of=16)
+    layers: int = knob("pretrain.vl.layers", ge=1)
+    batch: int = knob("pretrain.vl.batch", ge=1)
+    passages: int = knob("pretrain.vl.passages", ge=1)
+    rates: list[Annotated[float, Field(gt=0)]] = knob("pretrain.vl.rates", min_length=1)
+    tuning_epochs: int = knob("pretrain.vl.tuning_epochs", ge=1)
 
 
 class Pretrain(Section):
     """What do CLIP, VL-T5 and VL-BART learn in N epochs?"""
 
-    seed: Seed = 0
-    countries: int | None = Field(None, ge=20)  # as in the corpus, whatever that is
-    cities: int = Field(2000, ge=0, le=30000)
-    shares: Shares = Shares()  # of the countries that the corpus does not ask about
-    pieces: int = Field(4000, ge=600)  # entries of each vocabulary, before the extra ids
-    epochs: int = Field(30, ge=1)
-    views: ViewCounts = ViewCounts()
-    made_up: MadeUp = MadeUp()
-    clip: SmallCLIP = SmallCLIP()
-    vl: SmallVL = SmallVL()
+    seed: Seed = knob("pretrain.seed")
+    countries: int | None = knob("pretrain.countries", ge=20)
+    cities: int = knob("pretrain.cities", ge=0, le=30000)
+    shares: Shares = knob("pretrain.shares")
+    pieces: int = knob("pretrain.pieces", ge=600)
+    epochs: int = knob("pretrain.epochs", ge=1)
+    views: ViewCounts = knob("pretrain.views")
+    made_up: MadeUp = knob("pretrain.made_up")
+    clip: SmallCLIP = knob("pretrain.clip")
+    vl: SmallVL = knob("pretrain.vl")
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "Pretrain":
@@ -189,12 +237,12 @@ class Pretrain(Section):
 class Tying(Section):
     """Which embeddings are one and the same tensor, before and after pretraining?"""
 
-    least: int = Field(2, ge=1)  # a rarer word of the language models' text is unknown
-    width: int = Field(96, ge=2)  # of a word's vector, and of the LSTM
-    epochs: int = Field(10, ge=1)  # the best one on dev is kept
-    learning_rate: float = Field(0.01, gt=0)  # falls to nothing over the epochs
-    seeds: int = Field(3, ge=2)  # pairs of a tied and an untied language model
-    seed: Seed = 0  # the first of them; shares out the entities that no query asks about
+    least: int = knob("tying.least", ge=1)
+    width: int = knob("tying.width", ge=2)
+    epochs: int = knob("tying.epochs", ge=1)
+    learning_rate: float = knob("tying.learning_rate", gt=0)
+    seeds: int = knob("tying.seeds", ge=2)
+    seed: Seed = knob("tying.seed")
 
 
 class EncoderSource(Section):
@@ -213,75 +261,67 @@ class EncoderSource(Section):
 class Cluster(Section):
     """The Ray that makes shards, where that is the engine."""
 
-    address: Annotated[str, Field(pattern=r"^(auto|[\w.-]+:\d+)$")] | None = None  # null starts one on this machine
+    address: Annotated[str, Field(pattern=r"^(auto|[\w.-]+:\d+)$")] | None = knob("states.ray.address")
 
 
 class States(Section):
     """Which layer makes which hidden state?"""
 
-    encoders: dict[Name, EncoderSource] = Field(
-        default={
-            "minilm": EncoderSource(),
-            "clip_text": EncoderSource(model="out/pretrain/models/clip/trained", part="text"),
-            "vlt5": EncoderSource(model="out/pretrain/models/vlt5/trained"),
-            "vlbart": EncoderSource(model="out/pretrain/models/vlbart/trained"),
-        },
-        min_length=1,
-    )
-    dtype: Literal["float32", "bfloat16"] = "float32"  # of the linear layers
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU where there is one
-    engine: Literal["local", "ray"] = "local"
-    ray: Cluster = Cluster()
-    pool: int | None = Field(30_000, ge=10)  # passages that strategies are chosen on; null: all
-    seed: Seed = 0  # draws the pool
+    encoders: dict[Name, EncoderSource] = knob("states.encoders", min_length=1)
+    dtype: Literal["float32", "bfloat16"] = knob("states.dtype")
+    device: Literal["auto", "cpu", "cuda"] = knob("states.device")
+    engine: Literal["local", "ray"] = knob("states.engine")
+    ray: Cluster = knob("states.ray")
+    pool: int | None = knob("states.pool", ge=10)
+    seed: Seed = knob("states.seed")
 
 
 class Strategies(Section):
     """Which layers, combined and pooled how, make the best embedding?"""
 
-    measure: Measure | Correlation | None = None  # chooses; null: as the judgements are (docs/own-data.md)
-    report: list[Measure] = Field(default=["recall@10", "mrr@10", "ndcg@10"], min_length=1)
-    sets: Annotated[list[str], Field(min_length=1)] | None = None  # the query sets that choose; null: all of them
-    layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
-    learn_weights: bool = True  # of the layers, on dev
-    shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = [0.5]  # each state also whitened so, before combining
-    join: bool = True  # the default joined with the leading others, too
-    layers_at_most: Annotated[int, Field(ge=0)] | None = None  # what is chosen runs no more; null: any number
-    bytes_at_most: Annotated[int, Field(ge=4)] | None = None  # of a vector in float32 that is chosen; null: any number
-    dimensions: list[Annotated[int, Field(ge=1)]] = [64, 128]  # fewer, tried for the leading strategies; []: none
-    most: int = Field(20_000, ge=100)  # strategies of one pooling that are all tried; of more, some are searched for
-    margin: float = Field(0.01, ge=0, lt=1)  # of the measure: a smaller difference does not matter
-    depth: int = Field(100, ge=10)  # passages that a search returns
-    seed: Seed = 0
+    measure: Measure | Correlation | None = knob("strategies.measure")
+    report: list[Measure] = knob("strategies.report", min_length=1)
+    sets: Annotated[list[str], Field(min_length=1)] | None = knob("strategies.sets")
+    layer_norms: list[bool] = knob("strategies.layer_norms", min_length=1)
+    learn_weights: bool = knob("strategies.learn_weights")
+    shrinkages: list[Annotated[float, Field(ge=0, le=1)]] = knob("strategies.shrinkages")
+    join: bool = knob("strategies.join")
+    layers_at_most: Annotated[int, Field(ge=0)] | None = knob("strategies.layers_at_most")
+    bytes_at_most: Annotated[int, Field(ge=4)] | None = knob("strategies.bytes_at_most")
+    dimensions: list[Annotated[int, Field(ge=1)]] = knob("strategies.dimensions")
+    most: int = knob("strategies.most", ge=100)
+    margin: float = knob("strategies.margin", ge=0, lt=1)
+    depth: int = knob("strategies.depth", ge=10)
+    seed: Seed = knob("strategies.seed")
 
 
 class StoredViews(Section):
     """Views of each stored picture, whose mean may be stored in its place."""
 
-    kind: Literal["camera", "crop"] | None = "camera"  # the whole, by a poor camera; or a part, as suits photographs
-    counts: list[Annotated[int, Field(ge=1)]] = [1, 2, 4, 8, 16]  # how many of each picture; none or no kind: not tried
+    kind: Literal["camera", "crop"] | None = knob("images.views.kind")
+    counts: list[Annotated[int, Field(ge=1)]] = knob("images.views.counts")
 
 
 class Images(Section):
     """Embed the image each time, or store its features? Boxes or the whole image?"""
 
-    model: str | None = None  # a CLIP, SigLIP or vision model; null: the CLIP that the stage pretrain trained
-    revision: str | None = None  # the commit that pins a hub name
-    boxes: str | None = None  # the folder of a VL-T5 or VL-BART; null: the VL-T5 that the stage pretrain trained
-    engine: Literal["local", "ray"] = "local"
-    ray: Cluster = Cluster()
-    poolings: list[str] = Field(default=["first", "patches", "mean", "max"], min_length=1)
-    layer_norms: list[bool] = Field(default=[False, True], min_length=1)  # each state through a layer norm first?
-    measure: Measure = "mrr@10"  # chooses
-    report: list[Measure] = Field(default=["recall@1", "mrr@10"], min_length=1)
-    depth: int = Field(100, ge=10)  # images that a search returns
-    pixels: int = Field(32, ge=4)  # to a side, of the pictures that are compared without a model
-    shown: int = Field(3, ge=1)  # images that are drawn with their boxes
-    views: StoredViews = StoredViews()
-    candidates: int = Field(10, ge=1)  # passages whose images a query looks at, where costs are compared
-    articles: int = Field(1_500_000, ge=1)  # of the knowledge base that costs are projected to, an image each
-    passages: int = Field(12_000_000, ge=1)  # of the same
-    seed: Seed = 0
+    model: str | None = knob("images.model")
+    revision: str | None = knob("images.revision")
+    boxes: str | None = knob("images.boxes")
+    engine: Literal["local", "ray"] = knob("images.engine")
+    ray: Cluster = knob("images.ray")
+    poolings: list[str] = knob("images.poolings", min_length=1)
+    layer_norms: list[bool] = knob("images.layer_norms", min_length=1)
+    measure: Measure = knob("images.measure")
+    report: list[Measure] = knob("images.report", min_length=1)
+    depth: int = knob("images.depth", ge=10)
+    pixels: int = knob("images.pixels", ge=4)
+    shown: int = knob("images.shown", ge=1)
+    views: StoredViews = knob("images.views")
+    candidates: int = knob("images.candidates", ge=1)
+    articles: int = knob("images.articles", ge=1)
+    passages: int = knob("images.passages", ge=1)
+    seed: Seed = knob("images.seed")
 
     @model_validator(mode="after")
     def _with_the_class_token(self) -> "Images":
@@ -293,59 +333,44 @@ class Images(Section):
 class Tagging(Section):
     """Which hidden states tag the named entities best?"""
 
-    source: str | None = None  # a folder of tagged files, or countries; null: the corpus's own, if it is the countries
-    token_column: int = 0
-    tag_column: int = -1  # -1 is the last
-    sentences: int = Field(400, ge=1)  # at most so many a split
-    per_template: int = Field(20, ge=1)  # of one wording, a split; only the countries have wordings
-    model: str | None = None  # as in states; null: that of the first of states.encoders
-    revision: str | None = None  # the commit that pins a hub name
-    max_tokens: int = Field(256, ge=2, le=8192)
-    last: int = Field(4, ge=2)  # sum, concat and weighted sum of the last so many states
-    penalties: list[Annotated[float, Field(gt=0)]] = Field(default=[0.03, 0.3], min_length=1)  # small is strict
-    seed: Seed = 0
+    source: str | None = knob("tagging.source")
+    token_column: int = knob("tagging.token_column")
+    tag_column: int = knob("tagging.tag_column")
+    sentences: int = knob("tagging.sentences", ge=1)
+    per_template: int = knob("tagging.per_template", ge=1)
+    model: str | None = knob("tagging.model")
+    revision: str | None = knob("tagging.revision")
+    max_tokens: int = knob("tagging.max_tokens", ge=2, le=8192)
+    last: int = knob("tagging.last", ge=2)
+    penalties: list[Annotated[float, Field(gt=0)]] = knob("tagging.penalties", min_length=1)
+    seed: Seed = knob("tagging.seed")
 
 
 class Index(Section):
     """Which FAISS index serves these vectors?"""
 
-    encoder: str | None = None  # one of states.encoders; null: the first
-    factory: str = "Flat"  # the one that later stages search
-    factories: list[Annotated[str, Field(min_length=1)]] = Field(
-        default=[
-            "Flat",
-            "L2norm,Flat",
-            "SQ8",
-            "IVF{cells},Flat nprobe=8",
-            "IVF{cells},Flat nprobe=32",
-            "HNSW32 efSearch=16",
-            "HNSW32 efSearch=64",
-            "PQ{pairs}x4fs",
-            "PQ{pairs}x4fs,RFlat k_factor_rf=4",
-            "PQ{pairs}x4fs,Refine(SQ8) k_factor_rf=4",
-            "IVF{cells},PQ{pairs}x4fs,RFlat nprobe=32,k_factor_rf=4",
-        ],
-        min_length=1,
-    )
-    depth: int = Field(10, ge=1)
-    wanted_recall: float = Field(0.95, gt=0, le=1)
-    megabytes: float = Field(5, gt=0)
-    held_out: float = Field(0.1, gt=0, lt=1)  # share of the passages that is added later
-    seed: Seed = 0
+    encoder: str | None = knob("index.encoder")
+    factory: str = knob("index.factory")
+    factories: list[Annotated[str, Field(min_length=1)]] = knob("index.factories", min_length=1)
+    depth: int = knob("index.depth", ge=1)
+    wanted_recall: float = knob("index.wanted_recall", gt=0, le=1)
+    megabytes: float = knob("index.megabytes", gt=0)
+    held_out: float = knob("index.held_out", gt=0, lt=1)
+    seed: Seed = knob("index.seed")
 
 
 class Compare(Section):
     """Text, image or both, and is the difference real?"""
 
-    encoder: str | None = None  # one of states.encoders; null: the first
-    joint: str | None = AUTO  # one that reads text and image together; auto: the first that does; null: none
-    clip: str | None = None  # a whole CLIP, which names images; null: the one that the stage pretrain trained
-    revision: str | None = None  # the commit that pins a hub name
-    counts: list[Annotated[int, Field(ge=1)]] = Field(default=[1, 2, 3, 5, 10, 20], min_length=1)  # nearest images kept
-    report: list[Measure] = Field(default=["recall@10", "mrr@10", "ndcg@10"], min_length=1)
-    depth: int = Field(100, ge=10)
-    shown: int = Field(6, ge=2)  # questions of the gallery
-    seed: Seed = 0
+    encoder: str | None = knob("compare.encoder")
+    joint: str | None = knob("compare.joint")
+    clip: str | None = knob("compare.clip")
+    revision: str | None = knob("compare.revision")
+    counts: list[Annotated[int, Field(ge=1)]] = knob("compare.counts", min_length=1)
+    report: list[Measure] = knob("compare.report", min_length=1)
+    depth: int = knob("compare.depth", ge=10)
+    shown: int = knob("compare.shown", ge=2)
+    seed: Seed = knob("compare.seed")
 
 
 class TokenizerSource(Section):
@@ -359,27 +384,18 @@ class TokenizerSource(Section):
 class Tokens(Section):
     """What does each tokenizer do to our named entities?"""
 
-    tokenizers: dict[Name, TokenizerSource] = Field(
-        default={
-            "gpt2": TokenizerSource(model="openai-community/gpt2"),
-            "clip": TokenizerSource(model="openai/clip-vit-base-patch32"),
-            "unigram": TokenizerSource(model="unigram"),
-            "byte_bpe": TokenizerSource(model="byte_bpe"),
-            "clip_bpe": TokenizerSource(model="clip_bpe"),
-        },
-        min_length=1,
-    )
-    pieces: int = Field(4000, ge=600)  # entries of each trained vocabulary, before the extra ids
-    names: Annotated[str, Field(min_length=1)] | None = None  # a file, or countries; null: the corpus's own
-    drawn: int | None = Field(None, ge=1)  # so many of the names are tried; null: all
-    cities: int = Field(2000, ge=1)  # the largest ones, whose alternate names are tried beside the countries'
-    worst: int = Field(6, ge=1)  # names that are shown with their pieces
-    encoder: str | None = None  # whose padding and search are looked at: one of states.encoders; null: the first
-    batches: list[Annotated[int, Field(ge=1)]] = Field(default=[8, 32, 128], min_length=1)
-    limits: list[Annotated[int, Field(ge=8)]] = Field(default=[32, 64, 128], min_length=1)  # tokens a passage is cut to
-    padded: int = Field(64, ge=2)  # passages that are embedded with and without the mask
-    asked: int = Field(60, ge=1)  # names of each script that are searched for
-    seed: Seed = 0
+    tokenizers: dict[Name, TokenizerSource] = knob("tokens.tokenizers", min_length=1)
+    pieces: int = knob("tokens.pieces", ge=600)
+    names: Annotated[str, Field(min_length=1)] | None = knob("tokens.names")
+    drawn: int | None = knob("tokens.drawn", ge=1)
+    cities: int = knob("tokens.cities", ge=1)
+    worst: int = knob("tokens.worst", ge=1)
+    encoder: str | None = knob("tokens.encoder")
+    batches: list[Annotated[int, Field(ge=1)]] = knob("tokens.batches", min_length=1)
+    limits: list[Annotated[int, Field(ge=8)]] = knob("tokens.limits", min_length=1)
+    padded: int = knob("tokens.padded", ge=2)
+    asked: int = knob("tokens.asked", ge=1)
+    seed: Seed = knob("tokens.seed")
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -427,31 +443,6 @@ def _unknown_encoders(sections: dict[str, Section]) -> Iterator[str]:
             encoder = getattr(section, key, None)
             if encoder not in (None, AUTO, *known):
                 yield f"{name}.{key}: no encoder {encoder!r} in states.encoders. Known: {', '.join(known)}."
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a later key overwrite an earlier one without a word; here that is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {twice!r}", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # a SafeLoader itself
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{path}: cannot be read ({error}). It holds the lab's parameters.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number or a nesting without end
-        raise LabError(f"{path.name}: not YAML: {error}. Fix that line.") from error
-    if raw is None:  # an empty file: every default
-        return {}
-    if not isinstance(raw, dict):
-        raise LabError(f"{path.name}: expected sections, found {type(raw).__name__}. Known: {', '.join(SECTIONS)}.")
-    return raw
 
 
 def _said(name: str, section: type[Section], error: Any) -> str:

@@ -2,7 +2,7 @@
 
 DVC sees neither what a notebook imports nor what params.yaml points to. So before anything else a stage that always
 runs, in less than a second, writes out/inputs/<stage>.txt: a line per module, per file of the user's data and models,
-and per setting that another section decides. A comment or a docstring changes nothing there.
+and per setting that another file or section decides. A comment or a docstring changes nothing there.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hiddenstates.core.errors import LabError
-from hiddenstates.core.params import SECTIONS, load_params
+from hiddenstates.core.params import SECTIONS, load_params, shipped
 from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file, resolved
 from hiddenstates.pipeline.code import PACKAGE, Code, imports, module_hash, notebook_hash
 from hiddenstates.pipeline.memory import Memory
@@ -56,7 +56,12 @@ def write_inputs() -> None:
     code = RememberedCode(ROOT, memory)
     for stage in SECTIONS:
         settings = settled(stage, sections)
-        lines = [*_code(code, stage), *_files(settings.paths, memory), *_settings(settings.values | settings.reads)]
+        own = {f"{stage}, as shipped": shipped(stage)}  # which params.yaml may leave out
+        lines = [
+            *_code(code, stage),
+            *_files(settings.paths, memory),
+            *_settings(settings.values | settings.reads | own),
+        ]
         (folder / f"{stage}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     memory.save()
 
