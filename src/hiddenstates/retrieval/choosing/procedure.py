@@ -16,7 +16,7 @@ from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.choosing.limits import ANY, Limits
 from hiddenstates.retrieval.strategies.joining import sweep_joined
 from hiddenstates.retrieval.strategies.mixing import learn_weights
-from hiddenstates.retrieval.strategies.sweep import Sweep, extended
+from hiddenstates.retrieval.strategies.sweep import Sweep, extended, picked
 from hiddenstates.retrieval.validation import Proposal, Rows, Validation, Values, equally, group_of, led
 
 CAUTION = 1.0
@@ -149,14 +149,6 @@ def _vector(system: AnySystem) -> AnyStrategy:
     if isinstance(system, Fused):
         raise TypeError(f"{system} is no strategy")
     return system
-
-
-def picked(strategies: Sequence[AnyStrategy], swept: Sweep) -> Sweep:
-    """The rows of these strategies of a sweep."""
-    place = {strategy: i for i, strategy in enumerate(swept.strategies)}
-    rows = [place[strategy] for strategy in strategies]
-    values = {measure: table[rows] for measure, table in swept.values.items()}
-    return Sweep(list(strategies), swept.means.iloc[rows], values, [s for s in swept.constant if s in set(strategies)])
 
 
 def decided(search: Search, found: Validation, margin: float) -> Choice:
