@@ -66,7 +66,7 @@ def worth_asking(dev: Sweep, measure: str, sets: Sequence[str], n_states: int) -
     named = [
         *shrinking(dev, dev, measure, n_states)["strategy"],
         *kinds(pd.DataFrame({"dev": scores, "test": scores}))["strategy"],
-        *by_set.idxmax().tolist(),
+        *(str(scored.idxmax()) for _, scored in by_set.items()),
         *scores.nlargest(LEADING).index,
     ]
     return [parse(str(name)) for name in dict.fromkeys(named)]
