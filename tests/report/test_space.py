@@ -7,7 +7,8 @@ import pytest
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels
 from hiddenstates.core.strategy import Strategy
-from hiddenstates.report.space import exchanged, kinds, not_told_apart, shrinking, spaces, top, weights
+from hiddenstates.report import space
+from hiddenstates.report.space import exchanged, kinds, not_told_apart, shrinking, spaces, top, weights, worth_asking
 from hiddenstates.retrieval.strategies.sweep import Sweep
 
 N_QUERIES = 60
@@ -48,6 +49,18 @@ def test_shrinking_by_hand() -> None:
     ]
     assert list(found.index.unique("set")) == ["b", "a"]
     assert found.loc[("a", "one layer"), "strategy"] == "1/mean"  # reversed: .4, .9, .5
+
+
+def test_worth_asking_is_what_the_figures_show_of_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "LEADING", 2)
+    dev = scored({"b": DEV, "a": [0.1, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1]})
+    asked = list(map(str, worth_asking(dev, "mrr@10", ["b"], 3)))
+    best_of_spaces = ["concat(0,2)/mean", "sum(0,1)/mean", "sum(1,2)/mean", "2/mean"]
+    assert sorted(asked) == sorted(
+        best_of_spaces
+    )  # the best of the kind, of set a and the two leading ones are among them
+    monkeypatch.setattr(space, "LEADING", 6)
+    assert set(NAMES) - set(map(str, worth_asking(dev, "mrr@10", ["b"], 3))) == {"0/mean"}
 
 
 def test_the_best_of_each_kind_by_hand() -> None:

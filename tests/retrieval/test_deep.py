@@ -11,7 +11,6 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.forward.families import State
-from hiddenstates.retrieval.choosing.procedure import picked
 from hiddenstates.retrieval.deep import near as near_module
 from hiddenstates.retrieval.deep.best_first import best_first, members, seeds
 from hiddenstates.retrieval.deep.listed import CONCAT, SUM
@@ -19,8 +18,9 @@ from hiddenstates.retrieval.deep.near import Near, guiding, packed_gram
 from hiddenstates.retrieval.deep.spaces import Ranked, Similar, search
 from hiddenstates.retrieval.deep.toggles import toggled_ranks
 from hiddenstates.retrieval.ranks.gram import Pairs, subset_cosines, subset_ranks
+from hiddenstates.retrieval.strategies import sweep as sweeping
 from hiddenstates.retrieval.strategies.space import spaces
-from hiddenstates.retrieval.strategies.sweep import extended, sweep, sweep_again
+from hiddenstates.retrieval.strategies.sweep import extended, picked, sweep, sweep_again
 
 LAYERS, QUERIES, PASSAGES, WIDTH = 5, 30, 400, 16
 
@@ -215,6 +215,21 @@ def test_asked_again_a_whole_sweep_is_a_sweep() -> None:
     assert again.strategies == anew.strategies
     for name in MEASURES:
         assert_array_equal(again.values[name], anew.values[name])
+
+
+@pytest.mark.parametrize("small", [0, 10_000])
+def test_some_strategies_asked_again_have_the_scores_of_all(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "SMALL", small)  # one by one, and all together
+    asked = task()
+    dev, test = asked.select(set="a"), asked.select(set="b")
+    swept = sweep(states(), dev, MEASURES, (False, True), [0.5], TRAIN)
+    some = swept.strategies[1::7]
+    again = sweep_again(picked(some, swept), states(), test, MEASURES, TRAIN)
+    anew = sweep(states(), test, MEASURES, (False, True), [0.5], TRAIN)
+    assert set(some) <= set(again.strategies) <= {*some, states().default}
+    for name in MEASURES:
+        rows = [anew.row(one) for one in again.strategies]
+        assert_allclose(again.values[name], anew.values[name][rows], rtol=0, atol=1e-6)
 
 
 def test_a_space_names_its_strategies_both_ways() -> None:

@@ -10,8 +10,11 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy, Joined, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.report.significance import told_apart
+from hiddenstates.retrieval.choosing.best import overall
 from hiddenstates.retrieval.strategies.sweep import Sweep
 from hiddenstates.retrieval.validation import equally
+
+LEADING = 200
 
 
 def spaces(n_states: int) -> dict[str, Callable[[AnyStrategy], bool]]:
@@ -45,12 +48,28 @@ def kind(strategy: AnyStrategy) -> str:
 def kinds(points: pd.DataFrame) -> pd.DataFrame:
     """The best strategy on dev of each kind: strategies, strategy, dev, test, and what it gains over `PLAIN` on both.
 
-    points: one row per strategy, columns dev and test
+    points: one row per strategy, columns dev and test; the latter may be missing where another of its kind is better
     """
     of = points.index.map(lambda name: kind(parse(name))).rename("kind")
     best = points.groupby(of, sort=False)["dev"].agg(strategies="size", strategy="idxmax")
     table = best.join(points.rename_axis(None), on="strategy")
     return table.join((table[["dev", "test"]] - table.loc[PLAIN, ["dev", "test"]]).add_prefix("gain on "))
+
+
+def worth_asking(dev: Sweep, measure: str, sets: Sequence[str], n_states: int) -> list[AnyStrategy]:
+    """Of which test's score is shown: the best on dev of each space, kind and query set, and the `LEADING` over all.
+
+    sets: that choose
+    """
+    scores = overall(dev, measure, sets)
+    by_set = dev.means.xs(measure, axis=1, level="measure")
+    named = [
+        *shrinking(dev, dev, measure, n_states)["strategy"],
+        *kinds(pd.DataFrame({"dev": scores, "test": scores}))["strategy"],
+        *(str(scored.idxmax()) for _, scored in by_set.items()),
+        *scores.nlargest(LEADING).index,
+    ]
+    return [parse(str(name)) for name in dict.fromkeys(named)]
 
 
 def weights(learned: Sequence[Strategy], n_states: int) -> pd.DataFrame:

@@ -121,16 +121,16 @@ def led(
 ) -> tuple[Float64[np.ndarray, " strategy"], Float64[np.ndarray, " strategy"]]:
     """What each strategy gains over the baseline, and the standard error of that, groups drawn together."""
     used = np.flatnonzero(weights)
-    codes = np.unique(groups[used], return_inverse=True)[1]
-    share = np.zeros((len(used), codes.max() + 1))
-    share[np.arange(len(used)), codes] = weights[used]
-    gains, errors, n = np.empty(len(values)), np.full(len(values), np.inf), share.shape[1]
+    used = used[np.argsort(groups[used], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups[used], prepend=-1))
+    share = np.add.reduceat(weights[used], starts)
+    gains, errors, n = np.empty(len(values)), np.full(len(values), np.inf), len(starts)
     for first in range(0, len(values), BLOCK):
         block = slice(first, first + BLOCK)
-        sums = (values[block, used] - baseline[used]) @ share
+        sums = np.add.reduceat((values[block, used] - baseline[used]) * weights[used], starts, axis=1)
         gains[block] = sums.sum(1)
         if n > 1:
-            residuals = sums - gains[block, None] * share.sum(0)
+            residuals = sums - gains[block, None] * share
             errors[block] = np.sqrt(np.square(residuals).sum(1) * n / (n - 1))
     return gains, errors
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from tiny import STATES, pooled_states
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.joined import parse
 from hiddenstates.core.strategy import DEFAULT, Strategy
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings
@@ -115,6 +116,20 @@ def test_select_keeps_the_order_asked_for() -> None:
 def test_select_names_an_unknown_item() -> None:
     with pytest.raises(LabError, match="no states of item 'p9'"):
         pooled_states(2).select(["p0", "p9"])
+
+
+@pytest.mark.parametrize(
+    "text", ["1/mean", "concat(0,2)/first", "sum(0,2)/first,mean", "0.5*0/first & 0.5*sum(1,2)/mean"]
+)
+def test_what_a_strategy_needs_makes_its_embedding(text: str) -> None:
+    states, strategy = pooled_states(5), parse(text)
+    needed = states.needed(strategy)
+    assert sum(layers.nbytes for layers in needed.values.values()) <= sum(x.nbytes for x in states.values.values())
+    assert needed.layers == tuple(strategy.layers)
+    assert set(needed.values) == set(strategy.pools)
+    found = needed.take([1, 3]).embed(strategy)
+    assert found.ids == ["p1", "p3"]
+    assert_array_equal(found.vectors, states.embed(strategy).vectors[[1, 3]])
 
 
 def test_saved_states_come_back(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import Joined, parse
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.retrieval.choosing.limits import ANY, Limits
-from hiddenstates.retrieval.choosing.procedure import Search, decided, picked
+from hiddenstates.retrieval.choosing.procedure import Search, decided
 from hiddenstates.retrieval.measures import evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.strategies.sweep import sweep
+from hiddenstates.retrieval.strategies.sweep import picked, sweep
 from hiddenstates.retrieval.validation import cross_validated
 
 DEFAULT = Strategy.parse("2/mean")

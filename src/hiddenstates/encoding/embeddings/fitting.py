@@ -9,11 +9,11 @@ from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings, fit, fit_leading
 
 
-def fitted_all(strategies: Iterable[AnyStrategy], states: PooledStates) -> Whitenings:
-    """The whitenings of several strategies together; each embeds by those that it needs."""
+def fitted_all(strategies: Iterable[AnyStrategy], states: PooledStates, known: Whitenings | None = None) -> Whitenings:
+    """The whitenings of several strategies together; each embeds by those that it needs. known: as for `fitted`"""
     found = Whitenings({})
     for strategy in strategies:
-        found |= fitted(strategy, states, found)
+        found |= fitted(strategy, states, found | (known or found))
     return found
 
 

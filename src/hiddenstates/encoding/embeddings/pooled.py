@@ -88,7 +88,7 @@ class PooledStates:
         if strategy.head and not self.baseline.head.steps:
             raise LabError(f"strategy {strategy}: this model has no modules after pooling. Leave +head out.")
 
-    def _places(self, resolved: Strategy) -> list[int]:
+    def _places(self, resolved: AnyStrategy) -> list[int]:
         """Where the strategy's layers are among the values."""
         return list(resolved.layers) if self.layers is None else [self.layers.index(layer) for layer in resolved.layers]
 
@@ -111,9 +111,19 @@ class PooledStates:
         unknown = [name for name in wanted if name not in row]
         if unknown:
             raise LabError(f"no states of item {unknown[0]!r}. Run the stage `states` again.")
-        rows = [row[name] for name in wanted]
+        return self.take([row[name] for name in wanted])
+
+    def take(self, rows: Sequence[int]) -> "PooledStates":
+        """The same states for the items of these rows only, in this order."""
         values = {pool: states[:, rows] for pool, states in self.values.items()}
-        return replace(self, ids=wanted, values=values)
+        return replace(self, ids=[self.ids[row] for row in rows], values=values)
+
+    def needed(self, strategy: AnyStrategy) -> "PooledStates":
+        """The layers and poolings that the strategy is made of, and no others."""
+        resolved = strategy.resolve(len(self.state_map))
+        places = self._places(resolved)
+        values = {pool: self.values[pool][places] for pool in resolved.pools if pool in self.values}
+        return replace(self, values=values, layers=tuple(resolved.layers))
 
     def save(self, path: Path) -> None:
         """A safetensors file: one tensor per pooling, those of the baseline's head, the rest in its header."""

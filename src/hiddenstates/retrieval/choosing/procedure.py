@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,12 +12,13 @@ from hiddenstates.core.joined import AnyStrategy, AnySystem, Fused, Joined, pars
 from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.fitting import fitted_all
+from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
-from hiddenstates.encoding.embeddings.whitening import Whitenings
+from hiddenstates.encoding.embeddings.whitening import Whitening, Whitenings
 from hiddenstates.retrieval.choosing.limits import ANY, Limits
 from hiddenstates.retrieval.strategies.joining import sweep_joined
 from hiddenstates.retrieval.strategies.mixing import learn_weights
-from hiddenstates.retrieval.strategies.sweep import Sweep, extended
+from hiddenstates.retrieval.strategies.sweep import Sweep, extended, picked
 from hiddenstates.retrieval.validation import Proposal, Rows, Validation, Values, equally, group_of, led
 
 CAUTION = 1.0
@@ -65,6 +67,7 @@ class Search:
     seed: int
     limits: Limits = ANY
     joined: dict[AnyStrategy, Sweep] = field(default_factory=dict, repr=False)
+    fits: dict[str, Whitening] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         constant = set(self.swept.constant)
@@ -97,8 +100,14 @@ class Search:
         return self.swept.values[self.measure][self.swept.row(self.default)].astype(float)
 
     def whitening(self, strategies: Sequence[AnyStrategy]) -> Whitenings:
-        """What these strategies whiten by."""
-        return fitted_all(strategies, self.states.passages.select(self.training))
+        """What these strategies whiten by; each step is fitted once, whichever strategies share it."""
+        found = fitted_all(strategies, self._fitted_on, Whitenings(self.fits))
+        self.fits.update(found.parts)
+        return found
+
+    @cached_property
+    def _fitted_on(self) -> PooledStates:
+        return self.states.passages.select(self.training)
 
     def allows(self, strategy: AnyStrategy) -> bool:
         """Whether it may be chosen, as far as its cost goes."""
@@ -108,9 +117,12 @@ class Search:
         """With the gain of each strategy less its error; never of one that ranks nothing, or is beyond the limits."""
         weights = equally(self.task, self.sets, rows)
         gains, errors = led(part.values[self.measure], self.baseline, weights, group_of(self.task))
-        left_out = set(part.constant).union(one for one in part.strategies if not self.allows(_vector(one)))
-        out = np.array([strategy in left_out for strategy in part.strategies], dtype=bool)
-        return part, np.where(out, -np.inf, np.round(gains - CAUTION * np.minimum(errors, 9.0), 9))
+        left_out = set(part.constant)
+        if self.limits:
+            left_out |= {one for one in map(_vector, part.strategies) if not self.allows(one)}
+        scores = np.round(gains - CAUTION * np.minimum(errors, 9.0), 9)
+        scores[[i for i, strategy in enumerate(part.strategies) if strategy in left_out] if left_out else []] = -np.inf
+        return part, scores
 
     def _learned(self, leading: Sequence[AnyStrategy], rows: Rows) -> Sweep:
         ids = self.task.queries["id"][:]
@@ -149,14 +161,6 @@ def _vector(system: AnySystem) -> AnyStrategy:
     if isinstance(system, Fused):
         raise TypeError(f"{system} is no strategy")
     return system
-
-
-def picked(strategies: Sequence[AnyStrategy], swept: Sweep) -> Sweep:
-    """The rows of these strategies of a sweep."""
-    place = {strategy: i for i, strategy in enumerate(swept.strategies)}
-    rows = [place[strategy] for strategy in strategies]
-    values = {measure: table[rows] for measure, table in swept.values.items()}
-    return Sweep(list(strategies), swept.means.iloc[rows], values, [s for s in swept.constant if s in set(strategies)])
 
 
 def decided(search: Search, found: Validation, margin: float) -> Choice:

@@ -59,7 +59,7 @@ class Pairs:
         chosen = slice(*np.searchsorted(self.query, [first, last]))
         return Pairs(self.query[chosen] - first, self.passage[chosen], self.grade[chosen])
 
-    def where(self, chosen: Bool[np.ndarray, " pair"]) -> "Pairs":
+    def where(self, chosen: Bool[np.ndarray, " pair"] | Int64[np.ndarray, " chosen"]) -> "Pairs":
         return Pairs(self.query[chosen], self.passage[chosen], self.grade[chosen])
 
     def firsts(self) -> Int64[np.ndarray, " asked"]:

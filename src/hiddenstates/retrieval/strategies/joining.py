@@ -95,8 +95,9 @@ class _Part:
     whitening: Whitenings | None
 
     def units(self, states: PooledStates, rows: np.ndarray) -> Units:
-        """The vectors of these items, of length 1, in float64."""
-        some = states.select([states.ids[row] for row in rows])
+        """The vectors of these items, of length 1, in float64. rows: in ascending order, each once"""
+        some = states.needed(self.strategy)
+        some = some if len(rows) == len(states.ids) else some.take(rows.tolist())
         vectors = some.embed(self.strategy.unscaled, self.whitening).vectors.astype(np.float64)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.where(lengths > 0, lengths, 1.0)
