@@ -81,11 +81,12 @@ def test_search_finds_what_the_lab_finds(
         assert said["found"][0]["text"] == PASSAGES[int(said["found"][0]["id"][1:])]
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.6])
 @pytest.mark.parametrize("factory", ["Flat", "IVF{cells},Flat nprobe=2"])
 def test_of_many_passages_a_shard_is_in_memory_at_a_time(
-    encoder: Encoder, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str
+    encoder: Encoder, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str, weight: float
 ) -> None:
-    folder, _ = embedding(encoder, tmp_path / "embedding", "1/mean")
+    folder, _ = embedding(encoder, tmp_path / "embedding", "1/mean", weight)
     run("index", tmp_path / "whole", corpus, "--embedding", folder, "--factory", factory)
     held: list[int] = []
     encode, load = Exported.encode, large.load_embeddings
@@ -123,14 +124,16 @@ def test_of_many_passages_a_shard_is_in_memory_at_a_time(
     card = (tmp_path / "index" / "README.md").read_text("utf-8")
     assert "`index/ids.arrow`" in card
     assert "load_faiss_index" not in card
+    assert ("`index/words-*.safetensors`" in card) == (weight < 1)
 
 
 def test_passages_that_were_changed_are_refused(encoder: Encoder, corpus: Path, tmp_path: Path) -> None:
     folder, _ = embedding(encoder, tmp_path / "embedding", "1/mean")
     run("index", tmp_path / "index", corpus, "--embedding", folder)
     passages = load_from_disk(tmp_path / "index" / "passages")
+    passages.select([0, 1, 2, 4, 3]).save_to_disk(tmp_path / "others")
     shutil.rmtree(tmp_path / "index" / "passages")
-    passages.select([0, 1, 2, 4, 3]).save_to_disk(tmp_path / "index" / "passages")
+    shutil.move(tmp_path / "others", tmp_path / "index" / "passages")
     with pytest.raises(
         LabError, match=r"passages: these are not the passages that were indexed\. Build the index again"
     ):

@@ -49,8 +49,9 @@ def _files(bundle: IndexBundle) -> str:
         "`embedding.json`": "where the embedding is, and what pins it and the passages",
     }
     if bundle.words:
-        rows["`index/words.safetensors`"] = (
-            f"BM25's weights of the passages' words. {bundle.weight:g} of the cosine and {1 - bundle.weight:.2g} of "
+        file, told = ("words-*", "how often each stands where") if large(bundle) else ("words", "BM25's weights")
+        rows[f"`index/{file}.safetensors`"] = (
+            f"the passages' words, {told}. {bundle.weight:g} of the cosine and {1 - bundle.weight:.2g} of "
             "BM25's score, divided by the question's best, were chosen beside each other"
         )
     return "\n".join(["| | |", "|---|---|", *(f"| {file} | {told} |" for file, told in rows.items()), ""])

@@ -19,6 +19,7 @@ from hiddenstates.encoding.sharding.sharded import iter_embeddings, whole_embedd
 from hiddenstates.encoding.sharding.shards import SHARD, save_embeddings
 from hiddenstates.retrieval.bm25 import Language
 from hiddenstates.retrieval.index import IndexBundle, build_index
+from hiddenstates.retrieval.index.beside import Beside
 from hiddenstates.retrieval.index.large import build_large
 from hiddenstates.serving.card import card
 from hiddenstates.serving.embedding import Exported
@@ -106,7 +107,7 @@ def build(
 ) -> Built:
     """Embed the passages, index them, and write all of it to a new folder; where that fails, nothing is left.
 
-    Memory holds a shard of texts and vectors; the index, too, of no more passages than `IN_MEMORY`, or beside words.
+    Memory holds a shard of texts and vectors; the index and its words, too, of no more passages than `IN_MEMORY`.
 
     factory:  as for `build_index`
     words:    whether those of the passages go along, where the embedding's choice gives them a weight
@@ -152,8 +153,8 @@ def _index(
     shards: Path, folder: Path, kb: KnowledgeBase, factory: str, weight: float, language: Language | None
 ) -> IndexBundle:
     """The index of the shards, in its folder: of many passages the one that the stage `index` makes of many."""
-    if len(kb.passages) > IN_MEMORY and weight == 1:
-        return build_large(shards, folder, factory)
+    if len(kb.passages) > IN_MEMORY:
+        return build_large(shards, folder, factory, words=Beside(kb, weight, language) if weight < 1 else None)
     bundle = build_index(whole_embeddings(shards), factory, kb=kb)
     if weight < 1:
         bundle = bundle.with_words(kb, weight, language)
