@@ -66,8 +66,8 @@ kinds: .venv/.ready
 lab: .venv/.ready
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
-# These want folders of the user's, or minutes; backends, neighbours, rounds and rules are parts of others.
-BY_HAND := $(addprefix benchmarks/,backends.py by_mteb.py choosing.py eye.py gpu.py models.py neighbours.py pipeline.py published.py \
+# These want folders of the user's, or minutes; backends, neighbours, private, rounds and rules are parts of others.
+BY_HAND := $(addprefix benchmarks/,backends.py by_mteb.py choosing.py eye.py gpu.py models.py neighbours.py pipeline.py private.py published.py \
     rounds.py rules.py)
 
 report: .venv/.ready

@@ -9,8 +9,9 @@ With --viquae the corpus is three Hugging Face datasets with the columns of ViQu
 articles, and questions that show a picture; a thousand small JPEGs of drawn colours. What looks at them is a CLIP and a
 VL-T5 of the stage pretrain, which trains for a moment only.
 
-seconds and peak memory are those that each stage's runner notes in timings.json; growth is the slope of log seconds on
-log passages between the smallest corpus and the largest.
+seconds and peak memory are those that each stage's runner notes in timings.json. Private is the most of the memory that
+no file stands behind (RssAnon, asked every 20 ms, Linux): the peak counts pages of mapped files, too, which the system
+may drop. growth is the slope of a column's log on log passages between the smallest corpus and the largest.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import torch
 import yaml
 from datasets import Dataset, DatasetDict
 from PIL import Image
+from private import peaks
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -159,7 +161,7 @@ def write_model(folder: Path, vocabulary: np.ndarray) -> None:
 
 
 def measured(n: int, pool: int, viquae: bool) -> pd.DataFrame:
-    """Seconds, peak memory and bytes left of each stage that has something to do, by `dvc repro`."""
+    """Seconds, peak and private memory, and bytes left of each stage that has something to do, by `dvc repro`."""
     with tempfile.TemporaryDirectory(prefix="hiddenstates-") as name:
         folder = Path(name)
         vocabulary = words(20_000)
@@ -176,17 +178,25 @@ def measured(n: int, pool: int, viquae: bool) -> pd.DataFrame:
         params["states"] |= {"encoders": {"tiny": {"model": str(folder / "model")}}, "pool": pool}
         (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         environment = environment_of(clone, None) | {"TQDM_DISABLE": "1"}
-        subprocess.run(["dvc", "repro", "--quiet", "compare"], cwd=clone, env=environment, check=True)
+        private = peaks(["dvc", "repro", "--quiet", "compare"], stage_of, clone, environment)
         print(Executed("compare", clone / "out" / "compare").verdict, flush=True)
         ran = [stage for stage in STAGES if any((clone / "out" / stage).glob("**/timings.json"))]
-        return pd.DataFrame({stage: _stage(clone, stage) for stage in ran}).T
+        return pd.DataFrame({stage: _stage(clone, stage, private.get(stage, 0)) for stage in ran}).T
 
 
-def _stage(clone: Path, stage: str) -> dict[str, float]:
+def stage_of(arguments: list[str]) -> str | None:
+    """The stage that a process with these arguments runs: `python -m hiddenstates.run strategies@tiny`."""
+    if "hiddenstates.run" not in arguments:
+        return None
+    return arguments[arguments.index("hiddenstates.run") + 1].partition("@")[0]
+
+
+def _stage(clone: Path, stage: str, private: int) -> dict[str, float]:
     out = clone / "out" / stage / ("tiny" if stage == "strategies" else "")
     said = json.loads((out / "timings.json").read_text())["stage"]
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file() and not path.is_symlink())
-    return {"seconds": said["seconds"], "peak MB": said["peak memory, MB"], "MB left": size / 1e6}
+    memory = {"peak MB": said["peak memory, MB"], "private MB": private / 2**20}
+    return {"seconds": said["seconds"], **memory, "MB left": size / 1e6}
 
 
 def main() -> None:

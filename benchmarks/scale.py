@@ -25,6 +25,7 @@ THREADS = 2
 os.environ |= {"OMP_NUM_THREADS": str(THREADS), "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import numpy as np  # noqa: E402
+from private import EVERY, anonymous  # noqa: E402
 
 MODEL, WIDTH = "sentence-transformers/all-MiniLM-L6-v2", 384
 SHARD, CENTRES, QUERIES, DEPTH = 8192, 1_000, 1_000, 10
@@ -134,22 +135,13 @@ def measured(work: str, n: int, folder: Path) -> Numbers:
         child = subprocess.Popen(command, stdout=said)
         while (ended := os.wait4(child.pid, os.WNOHANG))[0] == 0:
             private = max(private, anonymous(child.pid))
-            sleep(0.02)
+            sleep(EVERY)
         child.returncode = os.waitstatus_to_exitcode(ended[1])
         if child.returncode:
             sys.exit(f"{work} of {n:,} ended with {child.returncode}")
         said.seek(0)
         told: Numbers = json.loads(said.read().splitlines()[-1])  # faiss says something before
     return told | {"peak": ended[2].ru_maxrss * 1024, "private": private}
-
-
-def anonymous(process: int) -> int:
-    """Bytes of the process that no file stands behind."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
 def growth(found: dict[int, Numbers]) -> float:

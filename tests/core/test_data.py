@@ -1,10 +1,23 @@
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, pinned, table, tables
+from hiddenstates.core.data import (
+    PASSAGE_COLUMNS,
+    QUERY_COLUMNS,
+    KnowledgeBase,
+    Task,
+    open_dataset,
+    pinned,
+    table,
+    tables,
+)
+from hiddenstates.core.data.vectors import save_with_vectors
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
 
@@ -185,6 +198,24 @@ def test_a_long_table_takes_the_memory_of_a_part(monkeypatch: pytest.MonkeyPatch
         assert tracemalloc.get_traced_memory()[1] < 15e6
     finally:
         tracemalloc.stop()
+
+
+def test_vectors_go_beside_their_rows_a_part_in_memory_at_a_time(tmp_path: Path) -> None:
+    rows = table(({"id": f"p{i}", "text": "x"} for i in range(40_000)), ("id", "text"))
+    whole = np.random.default_rng(0).standard_normal((40_000, 16), dtype=np.float32)
+    before, held = pa.total_allocated_bytes(), []
+
+    def parts() -> Iterator[np.ndarray]:
+        for first in range(0, len(whole), 1000):
+            held.append(pa.total_allocated_bytes() - before)
+            yield whole[first : first + 1000]
+
+    save_with_vectors(rows, parts(), "vector", tmp_path / "saved")
+    assert max(held) < 1e6 < whole.nbytes
+    saved = open_dataset(str(tmp_path / "saved"), None, None)
+    assert saved.remove_columns("vector").to_dict() == rows.to_dict()
+    np.testing.assert_array_equal(np.array(saved["vector"][:], dtype=np.float32), whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
 
 def test_rows_are_looked_up_without_reading_all_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from exploring import explorer_in, pooled, ranked
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose
 from PIL import Image
 from tiny import save_tiny
 
@@ -23,7 +23,7 @@ from hiddenstates.explorer.encoders import EncoderView
 from hiddenstates.explorer.examples import example_images, example_questions
 from hiddenstates.explorer.grid import curves
 from hiddenstates.explorer.page import message, picture, row, told
-from hiddenstates.explorer.pictures import CLASS_TOKEN
+from hiddenstates.explorer.pictures import CLASS_TOKEN, pictures_of
 from hiddenstates.explorer.search import Explorer, Question
 from hiddenstates.explorer.view import ExplorerView
 from hiddenstates.images.features import embed_images
@@ -36,24 +36,39 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
     return explorer_in(tmp_path_factory.mktemp("explorer"))
 
 
-@pytest.mark.parametrize("at_hand", ["all", "nothing", "another model's", "another pooling", "other images"])
-def test_the_stored_features_are_taken_where_they_fit(
+AT_HAND = {
+    "all": [],
+    "nothing": ["fr.png", "it.png"],
+    "another model's": ["fr.png", "it.png"],
+    "another pooling": ["fr.png", "it.png"],
+    "a pool": ["it.png"],
+}
+"""What is embedded where these features are stored."""
+
+
+@pytest.mark.parametrize("at_hand", AT_HAND)
+def test_the_stored_features_are_taken_where_they_fit_and_what_they_lack_is_made(
     at_hand: str, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert explorer.pictures is not None
     vision, kb = explorer.pictures.encoder, explorer.task.kb
-    made = embed_images(vision, kb, ["mean" if at_hand == "another pooling" else "first"], tmp_path / "shards")
+    drawn = replace(kb, passages=kb.passages.select([0, 3])) if at_hand == "a pool" else kb
+    made = embed_images(vision, drawn, ["mean" if at_hand == "another pooling" else "first"], tmp_path / "shards")
     if at_hand == "another model's":
         made = replace(made, states=replace(made.states, fingerprint="other"))
-    if at_hand == "other images":
-        made = replace(made, names={"fr.png": "fr.png"})
     if at_hand != "nothing":
         made.save(tmp_path / "features")
-    embedded = []
-    monkeypatch.setattr(opening, "embed_images", lambda *given: embedded.append(given) or embed_images(*given))
-    found = opening._features(kb, vision, tmp_path / "features").states.embed(CLASS_TOKEN)
-    assert_array_equal(found.vectors, explorer.pictures.embeddings.vectors)
-    assert bool(embedded) == (at_hand != "all")
+    embedded: list[str] = []
+    made_now = opening.embed_files
+    monkeypatch.setattr(opening, "embed_files", lambda *given: embedded.extend(given[2]) or made_now(*given))
+    found = opening._features(kb, vision, tmp_path / "features")
+    assert found.states.ids == ["fr.png", "it.png"]
+    assert_allclose(found.states.embed(CLASS_TOKEN).vectors, explorer.pictures.embeddings.vectors, atol=1e-6)
+    assert found.names == {"fr.png": "fr.png", "it.png": "it.png"}
+    assert embedded == AT_HAND[at_hand]
+    shown = pictures_of(kb, found, vision, Choice(CLASS_TOKEN, vision.fingerprint, {}))
+    assert shown is not None
+    assert shown.shown == explorer.pictures.shown
 
 
 @pytest.mark.parametrize("written", ["3/mean", "0/first", "sum(0,2,3)/mean", "concat(0..3)/mean+ln"])

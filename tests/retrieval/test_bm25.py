@@ -9,7 +9,17 @@ import pytest
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table, tables
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.relevance import Qrels
-from hiddenstates.retrieval.bm25 import AskedWords, Words, bm25_run, searchable, task as of_task
+from hiddenstates.retrieval.bm25 import (
+    AskedWords,
+    StoredWords,
+    Words,
+    WordSearch,
+    bm25_run,
+    searchable,
+    stored as of_stored,
+    task as of_task,
+    write_words,
+)
 
 PASSAGES = {"p0": "capital bern", "p1": "capital paris paris", "p2": "river nile", "p3": "river", "p4": ""}
 QUERIES = {"q0": "Paris!", "q1": "nothing known", "q2": "the capital of bern", "q3": ""}
@@ -107,17 +117,67 @@ def test_words_counted_in_parts_score_as_all_in_memory(corpus: KnowledgeBase) ->
     assert list(corpus.images.iterdir()) == [], "the files have no name any more"
 
 
-def test_words_counted_in_parts_find_the_same_in_the_same_order(corpus: KnowledgeBase) -> None:
+def stored_words(kb: KnowledgeBase, folder: Path) -> StoredWords:
+    folder.mkdir()
+    write_words(kb, folder, "words", "english")
+    return StoredWords.load(sorted(folder.iterdir()), kb.ids, "english")
+
+
+def test_stored_words_score_as_all_in_memory_whatever_is_asked(corpus: KnowledgeBase, tmp_path: Path) -> None:
+    found = stored_words(corpus, tmp_path / "words")
+    assert len(list((tmp_path / "words").iterdir())) == 8
+    assert found.at_once == 7
+    for asked in (ASKED, ["capital"], ["unknown"], [""], ["sea of the nile", "nile walks"]):
+        parts = list(found.scored(asked))
+        assert [first for first, _ in parts] == list(range(0, 50, 7))
+        scores = np.concatenate([scores for _, scores in parts], axis=1)
+        np.testing.assert_array_equal(scores, Words.of(corpus).scores(asked))
+
+
+def test_of_stored_words_a_question_reads_its_own(corpus: KnowledgeBase, tmp_path: Path) -> None:
+    found = stored_words(corpus, tmp_path / "words")
+    part, read = found.parts[0], found.asked(["bern", "unknown"]).parts[0]
+    column = part["words"].tolist().index(of_stored._hash("bern"))
+    rows = slice(part["indptr"][column], part["indptr"][column + 1])
+    assert 0 < len(read["data"]) < len(part["data"])
+    for name in ("data", "indices"):
+        np.testing.assert_array_equal(read[name], part[name][rows])
+    assert read["indptr"].tolist() == [0, len(read["data"]), len(read["data"])]  # nothing of the other
+
+
+def test_parts_without_a_word_score_nothing(corpus: KnowledgeBase, tmp_path: Path) -> None:
+    texts = ["", "the", *["bern"] * 12]  # stop words alone in the first part of seven: none is counted
+    rows = [{"id": f"p{i}", "text": text} for i, text in enumerate(["", "the"] * 4 + texts)]
+    kb = replace(corpus, passages=table(rows, PASSAGE_COLUMNS))
+    scores = [scores for _, scores in stored_words(kb, tmp_path / "words").scored(["bern"])]
+    np.testing.assert_array_equal(np.concatenate(scores, axis=1), Words.of(kb).scores(["bern"]))
+    assert not scores[0].any()
+    assert scores[-1].all()
+
+
+def test_stored_words_of_other_passages_are_refused(corpus: KnowledgeBase, tmp_path: Path) -> None:
+    stored_words(corpus, tmp_path / "words")
+    files = sorted((tmp_path / "words").iterdir())
+    with pytest.raises(LabError, match=r"words of 43 of 50 passages\. Build it again"):
+        StoredWords.load(files[1:], corpus.ids, "english")
+    files[0].write_bytes(b"nothing")
+    with pytest.raises(LabError, match=r"no words can be read from it .*Build the index again"):
+        StoredWords.load(files, corpus.ids, "english")
+
+
+def test_words_counted_in_parts_find_the_same_in_the_same_order(corpus: KnowledgeBase, tmp_path: Path) -> None:
     ids = [f"q{i}" for i in range(len(ASKED))]
-    found, wanted = (words.run(ids, ASKED, 9).rows for words in (AskedWords.of(corpus, ASKED), Words.of(corpus)))
-    assert [list(row.items()) for row in found.values()] == [list(row.items()) for row in wanted.values()]
-    assert len(found["q0"]) == 9
+    wanted = Words.of(corpus).run(ids, ASKED, 9).rows
+    each: list[WordSearch] = [AskedWords.of(corpus, ASKED), stored_words(corpus, tmp_path / "words")]
+    for found in (words.run(ids, ASKED, 9).rows for words in each):
+        assert [list(row.items()) for row in found.values()] == [list(row.items()) for row in wanted.values()]
+        assert len(found["q0"]) == 9
 
 
-def test_a_query_that_is_a_passage_has_no_words_in_common_with_it_in_any_part(corpus: KnowledgeBase) -> None:
+def test_a_query_that_is_a_passage_shares_no_word_with_it_in_any_part(corpus: KnowledgeBase, tmp_path: Path) -> None:
     own = ["p3", "p45", "elsewhere", "p0", "p49"]
     wanted = np.array([[3, 4], [45, 0], [-1, 9], [0, 1], [49, 48]])
-    for words in (AskedWords.of(corpus, ASKED), Words.of(corpus)):
+    for words in (AskedWords.of(corpus, ASKED), stored_words(corpus, tmp_path / "words"), Words.of(corpus)):
         _, known = words.best(ASKED, 9, own, wanted)
         scores = words.best(ASKED, 9, wanted=wanted)[1]
         assert known[[0, 1, 3, 4], 0].tolist() == [0.0] * 4

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,13 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.core.paths import ROOT
 from hiddenstates.corpora.passages import read_passages
 from hiddenstates.encoding.choice import Choice
+from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.export.folder import export
-from hiddenstates.retrieval.index import IndexBundle, build_index
+from hiddenstates.retrieval.index import IndexBundle, build_index, large
+from hiddenstates.serving import collection
 from hiddenstates.serving.collection import Collection
+from hiddenstates.serving.embedding import Exported
 
 PASSAGES = ["the capital of france is paris", "bern", "a red flag of italy", "the blue river of rome", "rome"]
 QUESTIONS = ["the river is blue", "paris", "flag of italy"]
@@ -75,6 +79,65 @@ def test_search_finds_what_the_lab_finds(
         scores = [hit["score"] for hit in said["found"]]
         np.testing.assert_allclose(scores, list(expected.rows[query].values()), atol=1e-5)
         assert said["found"][0]["text"] == PASSAGES[int(said["found"][0]["id"][1:])]
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.6])
+@pytest.mark.parametrize("factory", ["Flat", "IVF{cells},Flat nprobe=2"])
+def test_of_many_passages_a_shard_is_in_memory_at_a_time(
+    encoder: Encoder, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str, weight: float
+) -> None:
+    folder, _ = embedding(encoder, tmp_path / "embedding", "1/mean", weight)
+    run("index", tmp_path / "whole", corpus, "--embedding", folder, "--factory", factory)
+    held: list[int] = []
+    encode, load = Exported.encode, large.load_embeddings
+
+    def encoded(exported: Exported, texts: list[str], *more: Any) -> Embeddings:
+        held.append(len(texts))
+        return encode(exported, texts, *more)
+
+    def loaded(path: Path) -> Embeddings:
+        found = load(path)
+        held.append(len(found.ids))
+        return found
+
+    monkeypatch.setattr(collection, "SHARD", 2)
+    monkeypatch.setattr(collection, "IN_MEMORY", 4)
+    monkeypatch.setattr(large, "SHARDS_A_PART", 1)
+    monkeypatch.setattr(Exported, "encode", encoded)
+    monkeypatch.setattr(large, "load_embeddings", loaded)
+    for alone in ("whole_embeddings", "build_index"):  # what takes all at once
+        monkeypatch.setattr(collection, alone, None)
+    made = run("index", tmp_path / "index", corpus, "--embedding", folder, "--factory", factory)
+    assert made.exit_code == 0, made.output
+    assert "5 passages, 32 dimensions; none of 5 texts is longer than" in made.output
+    assert set(held) == {1, 2}
+    assert {path.name for path in (tmp_path / "index").iterdir()} == {
+        "README.md", "embedding.json", "index", "passages"
+    }  # fmt: skip
+    found, expected = (Collection.open(tmp_path / name).search(QUESTIONS, 3) for name in ("index", "whole"))
+    for some, others in zip(found, expected, strict=True):
+        assert [(hit.id, hit.text) for hit in some] == [(hit.id, hit.text) for hit in others]
+        np.testing.assert_allclose([hit.score for hit in some], [hit.score for hit in others], atol=1e-6)
+    rows = [load_from_disk(tmp_path / name / "passages") for name in ("index", "whole")]
+    assert rows[0].features == rows[1].features
+    np.testing.assert_allclose(rows[0]["vector"][:], rows[1]["vector"][:], atol=1e-6)
+    card = (tmp_path / "index" / "README.md").read_text("utf-8")
+    assert "`index/ids.arrow`" in card
+    assert "load_faiss_index" not in card
+    assert ("`index/words-*.safetensors`" in card) == (weight < 1)
+
+
+def test_passages_that_were_changed_are_refused(encoder: Encoder, corpus: Path, tmp_path: Path) -> None:
+    folder, _ = embedding(encoder, tmp_path / "embedding", "1/mean")
+    run("index", tmp_path / "index", corpus, "--embedding", folder)
+    passages = load_from_disk(tmp_path / "index" / "passages")
+    passages.select([0, 1, 2, 4, 3]).save_to_disk(tmp_path / "others")
+    shutil.rmtree(tmp_path / "index" / "passages")
+    shutil.move(tmp_path / "others", tmp_path / "index" / "passages")
+    with pytest.raises(
+        LabError, match=r"passages: these are not the passages that were indexed\. Build the index again"
+    ):
+        Collection.open(tmp_path / "index")
 
 
 def test_other_libraries_read_it_by_the_lines_of_its_card(encoder: Encoder, corpus: Path, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """From what the stages wrote to an explorer; from a small sample, where they wrote nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from hiddenstates.core.data import KnowledgeBase, Task
 from hiddenstates.core.errors import LabError
@@ -14,7 +17,7 @@ from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.explorer.pictures import CLASS_TOKEN, Pictures, pictures_of
 from hiddenstates.explorer.search import Explorer
-from hiddenstates.images.features import ImageFeatures, embed_images
+from hiddenstates.images.features import ImageFeatures, embed_files
 
 CLIP = Path("pretrain", "models", "clip", "trained")
 FEATURES = Path("images", "features")
@@ -52,7 +55,8 @@ def _explorer(inputs: Path, encoder: str, params: Section) -> Explorer:
     if encoder not in sources or not folder.is_dir():
         there = ", ".join(path.name for path in sorted(folder.parent.iterdir()))
         raise LabError(f"explorer: no states of an encoder {encoder!r}. Choose one of {there}.")
-    task, states = Task.load(inputs / "corpus" / "task"), TaskStates.load(folder)
+    states = TaskStates.load(folder)
+    task = states.covered(Task.load(inputs / "corpus" / "task"))  # of a large corpus, the pool
     model = load_encoder(**sources[encoder], dtype=params.model_dump()["dtype"])
     ready = _ready(states, inputs / "strategies" / encoder / "choice")
     return Explorer(task, states, model, _pictures(task.kb, inputs), ready)
@@ -76,14 +80,25 @@ def _pictures(kb: KnowledgeBase, inputs: Path) -> Pictures | None:
 
 
 def _features(kb: KnowledgeBase, encoder: Encoder, stored: Path) -> ImageFeatures:
-    """What the stage `images` stored, if it is this encoder's, of these images; else made now."""
-    found = ImageFeatures.load(stored) if stored.is_dir() else None
-    if found and found.states.fingerprint == encoder.fingerprint and _holds(found, kb):
-        return found
+    """What the stage `images` stored, if it is this encoder's, and of the images that it lacks made now.
+
+    It lacks some where it drew a pool of its own.
+    """
+    known = ImageFeatures.load(stored) if stored.is_dir() else None
+    fits = known and known.states.fingerprint == encoder.fingerprint and CLASS_TOKEN.pool in known.states.values
+    held = known if fits else None
+    there = {"", *held.names, *held.faults} if held else {""}
+    missing = [name for name in dict.fromkeys(kb.passages["image"][:]) if name not in there]
+    if held and not missing:
+        return held
     with TemporaryDirectory() as folder:
-        return embed_images(encoder, kb, [CLASS_TOKEN.pool], Path(folder))
+        made = embed_files(encoder, kb.images, missing, [CLASS_TOKEN.pool], Path(folder))
+    return _together(held, made) if held else made
 
 
-def _holds(features: ImageFeatures, kb: KnowledgeBase) -> bool:
-    known = {"", *features.names, *features.faults}
-    return CLASS_TOKEN.pool in features.states.values and known.issuperset(kb.passages["image"][:])
+def _together(one: ImageFeatures, other: ImageFeatures) -> ImageFeatures:
+    """Features of different images, under the pooling that is looked at."""
+    values = [features.states.values[CLASS_TOKEN.pool] for features in (one, other)]
+    ids = [*one.states.ids, *other.states.ids]
+    states = replace(one.states, ids=ids, values={CLASS_TOKEN.pool: np.concatenate(values, axis=1)})
+    return ImageFeatures(states, one.names | other.names, one.faults | other.faults)

@@ -1,35 +1,37 @@
 """Every picture of a corpus from which a pool was drawn, embedded once by what was chosen, in shards on disk."""
 
 import json
+import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from hiddenstates.core.bars import bar
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.encoder import Encoder
+from hiddenstates.encoding.inputs.readers import Input
 from hiddenstates.encoding.sharding.engines import LOCAL, Engine
 from hiddenstates.encoding.sharding.sharded import (
-    encode_sharded,
     in_one_piece,
     iter_embeddings,
+    move_shards,
     shard_paths,
     write_manifest,
 )
-from hiddenstates.encoding.sharding.shards import about, save_embeddings
+from hiddenstates.encoding.sharding.shards import Shard, Work, about
 from hiddenstates.images.features import AGAIN, as_passages, sound_files
 from hiddenstates.images.several import several_views
 
 FILE = "images.json"
-AT_ONCE = 1024
-"""Pictures whose views' states are in memory at once."""
+SHARD = 1024
+"""Pictures per shard: what a killed run loses, and whose views' states are in memory at once."""
 
 
 class _About(BaseModel):
@@ -94,6 +96,12 @@ class StoredPictures(Pictures):
             parts.append(replace(part, ids=[part.ids[i] for i in rows], vectors=part.vectors[rows]))
         return HeldPictures(in_one_piece(parts), self.names)
 
+    def move(self, folder: Path) -> "StoredPictures":
+        """The same in a new folder, without what killed runs left over other pictures."""
+        move_shards(self.folder, folder)
+        shutil.move(self.folder / FILE, folder / FILE)
+        return replace(self, folder=folder)
+
     @classmethod
     def load(cls, folder: Path) -> "StoredPictures":
         """What `embed_everything` left."""
@@ -109,29 +117,36 @@ def embed_everything(
 ) -> StoredPictures:
     """Each different picture of the passages by the choice: the clean one, or the mean of as many views as it says.
 
-    Memory holds a shard of vectors, and the names of the pictures.
+    Memory holds a shard of vectors, and the names of the pictures. A run that was killed goes on from the shards that
+    are there, and ends with the bytes of one that was not.
 
-    seed: of the views; engine: makes the shards of clean pictures, views are made here
+    seed: of the views; engine: makes the shards
     """
     every = {name: None for part in kb.parts() for name in part.passages["image"][:] if name}
     first, faults, sound = sound_files(kb.images, every)
-    if choice.evidence.get("views"):
-        _embed_views(eye, kb.images, sound, choice, seed, folder)
-    else:
-        encode_sharded(eye, as_passages(sound, kb.images), choice.strategy, folder, engine, choice.whitening)
+    strategy = choice.strategy.resolve(len(eye.state_map))
+    eye.check_poolings(strategy.pools)
+    wanted = as_passages(sound, kb.images), strategy, folder, choice.whitening, SHARD
+    work = _Views(*wanted, choice=choice, seed=seed) if choice.evidence.get("views") else Work(*wanted)
+    write_manifest(folder, strategy, engine.make(eye, work))
     names = {name: held for name, held in first.items() if name not in faults}
     (folder / FILE).write_text(json.dumps({"names": names, "faults": faults}) + "\n", encoding="utf-8")
     return StoredPictures(folder, names, faults)
 
 
-def _embed_views(eye: Encoder, root: Path, names: list[str], choice: Choice, seed: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    count, kind = choice.evidence["views"], choice.evidence["kind"]
-    paths = []
-    for start in bar(range(0, len(names), AT_ONCE), "pictures", unit="part"):
-        some = names[start : start + AT_ONCE]
-        clean = eye.pool(some, [root / name for name in some], list(choice.strategy.pools))
-        mean = several_views(eye, root, clean, choice.strategy, [count], kind, seed).means[count]
-        paths.append(folder / f"{start // AT_ONCE:06}.safetensors")
-        save_embeddings(choice.embed(mean), paths[-1])
-    write_manifest(folder, choice.strategy, paths)
+@dataclass(frozen=True, kw_only=True)
+class _Views(Work):
+    """As of the pictures themselves, but the mean of several views stands in the place of each."""
+
+    choice: Choice
+    seed: int
+
+    def _made(self, encoder: Encoder, shard: Shard) -> Embeddings:
+        count, kind, strategy = self.choice.evidence["views"], self.choice.evidence["kind"], self.choice.strategy
+        clean = encoder.pool(shard.ids, shard.inputs, list(strategy.pools))
+        mean = several_views(encoder, self.corpus.images, clean, strategy, [count], kind, self.seed).means[count]
+        return self.choice.embed(mean)
+
+    def _name(self, encoder: Encoder, ids: Sequence[str], inputs: Sequence[Input]) -> str:
+        views = [self.choice.evidence["views"], self.choice.evidence["kind"], self.seed]
+        return sha256(json.dumps([super()._name(encoder, ids, inputs), views]).encode()).hexdigest()[:32]

@@ -1,6 +1,7 @@
 """The search of all passages of a corpus from which a pool was drawn: what the pool chose, confirmed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def search_everything(
     runs = {"bm25": test.searched(partial(words.run, usual.ids, texts), depth)}
     if holds(published, usual.strategy, usual.fingerprint):
         runs["default"] = test.searched(partial(search_shards, published, usual), depth)
-    runs["chosen"] = search_index(served, asked, test, depth)
+    runs["chosen"] = search_index(replace(served, words=None), asked, test, depth)
     if choice.weight < 1:
         both = Asked(asked.vectors, texts, asked.ids if test.ignore_identical_ids else [])
         runs["fused"] = test.searched(partial(_search_both, served, words, choice.weight, asked.ids, both), depth)

@@ -3,30 +3,38 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel
 
+from hiddenstates.core import bars
 from hiddenstates.core.data import KnowledgeBase, open_dataset, pinned
+from hiddenstates.core.data.vectors import save_with_vectors
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import read_as, whole_folder
-from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.inspection.cutting import Cuts
+from hiddenstates.encoding.sharding.sharded import iter_embeddings, whole_embeddings, write_manifest
+from hiddenstates.encoding.sharding.shards import SHARD, save_embeddings
 from hiddenstates.retrieval.bm25 import Language
 from hiddenstates.retrieval.index import IndexBundle, build_index
+from hiddenstates.retrieval.index.beside import Beside
+from hiddenstates.retrieval.index.large import build_large
 from hiddenstates.serving.card import card
 from hiddenstates.serving.embedding import Exported
 
 PASSAGES, INDEX, ABOUT, VECTOR = "passages", "index", "embedding.json", "vector"
+IN_MEMORY = 65_536
+"""Of so many passages the index is made in memory; of more, part by part on disk, and read there."""
 
 
 class _About(BaseModel):
-    """What embedding.json says: where the embedding lay, and what pins it."""
+    """What embedding.json says: where the embedding lay, and what pins it and the passages."""
 
     folder: str
     sha256: str
+    passages: str
 
 
 @dataclass(frozen=True)
@@ -71,20 +79,21 @@ class Collection:
             ) from error
         exported = _embedding(folder, embedding or folder / about.folder, about.sha256)
         found = open_dataset(str((folder / PASSAGES).absolute()), None, None).remove_columns(VECTOR)
-        kb = KnowledgeBase(found, folder, pinned(folder.name, found))
-        return cls(kb, IndexBundle.load(folder / INDEX, kb=kb), exported)
+        kb = KnowledgeBase(found, folder, pinned(PASSAGES, found))
+        if kb.revision != about.passages:
+            raise LabError(f"{folder / PASSAGES}: these are not the passages that were indexed. Build the index again.")
+        return cls(kb, IndexBundle.load(folder / INDEX), exported)
 
     def search(self, questions: Sequence[str], depth: int) -> list[list[Hit]]:
         """The `depth` best passages of each question, best first."""
         asked = self.embedding.encode(questions, [str(i) for i in range(len(questions))], "query")
         texts = list(questions) if self.bundle.words else None
         run = self.bundle.search(asked, depth, texts)
-        place = {id: row for row, id in enumerate(self.kb.ids)}
-        return [[self._hit(place[id], id, score) for id, score in run[query].items()] for query in asked.ids]
-
-    def _hit(self, row: int, id: str, score: float) -> Hit:
-        passage = self.kb.passages[row]
-        return Hit(id, float(score), passage["title"], passage["text"])
+        rows = self.kb.rows({id for query in asked.ids for id in run[query]})
+        return [
+            [Hit(id, float(score), rows[id]["title"], rows[id]["text"]) for id, score in run[query].items()]
+            for query in asked.ids
+        ]
 
 
 def build(
@@ -98,6 +107,8 @@ def build(
 ) -> Built:
     """Embed the passages, index them, and write all of it to a new folder; where that fails, nothing is left.
 
+    Memory holds a shard of texts and vectors; the index and its words, too, of no more passages than `IN_MEMORY`.
+
     factory:  as for `build_index`
     words:    whether those of the passages go along, where the embedding's choice gives them a weight
     language: whose stop words and endings they lose
@@ -107,23 +118,48 @@ def build(
         raise LabError(f"{folder} is there already. Name a new folder, or remove that one.")
     if not folder.absolute().parent.is_dir():
         raise LabError(f"{folder}: there is no folder {folder.absolute().parent}. Make it first.")
-    texts = kb.texts()
-    embeddings = embedding.encode(texts, kb.ids, "passage", bar)
-    bundle = build_index(embeddings, factory, kb=kb)
-    if words and embedding.choice.weight < 1:
-        bundle = bundle.with_words(kb, embedding.choice.weight, language)
     with whole_folder(folder.absolute()) as staging:
-        bundle.save(staging / INDEX)
-        _with_vectors(kb, embeddings).save_to_disk(staging / PASSAGES)
+        with TemporaryDirectory(dir=staging) as passing:
+            shards = Path(passing)
+            cut = _embed(kb, embedding, shards, bar)
+            weight = embedding.choice.weight if words else 1.0
+            bundle = _index(shards, staging / INDEX, kb, factory, weight, language)
+            save_with_vectors(
+                kb.passages, (part.vectors for part in iter_embeddings(shards)), VECTOR, staging / PASSAGES
+            )
         about = {"folder": _relative(embedding.folder, folder), "sha256": embedding.digest}
+        about["passages"] = pinned(PASSAGES, kb.passages)
         (staging / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        told = card(folder.name, embedding, bundle, len(kb.ids))
+        told = card(folder.name, embedding, bundle, len(kb.passages))
         (staging / "README.md").write_text(told, encoding="utf-8")
-    return Built(len(kb.ids), bundle.width, embedding.cuts(texts))
+    return Built(len(kb.passages), bundle.width, cut)
 
 
-def _with_vectors(kb: KnowledgeBase, embeddings: Embeddings) -> Any:
-    return kb.passages.add_column(VECTOR, list(embeddings.vectors))
+def _embed(kb: KnowledgeBase, embedding: Exported, folder: Path, show: bool) -> Cuts:
+    """The vectors of all passages, into shards as `encode_sharded` leaves them; what was cut off the passages."""
+    starts, paths, cuts = range(0, len(kb.passages), SHARD), [], []
+    alone = len(starts) == 1  # then the model's own bar says more
+    for start in bars.bar(starts, "passages", unit="shards", disable=alone or not show):
+        part = replace(kb, passages=kb.passages.select(range(start, min(start + SHARD, len(kb.passages)))))
+        texts = part.texts()
+        paths.append(folder / f"{start // SHARD:06}.safetensors")
+        save_embeddings(embedding.encode(texts, part.ids, "passage", show and alone), paths[-1])
+        cuts.append(embedding.cuts(texts))
+    write_manifest(folder, embedding.choice.strategy, paths)
+    return sum(cuts[1:], cuts[0])
+
+
+def _index(
+    shards: Path, folder: Path, kb: KnowledgeBase, factory: str, weight: float, language: Language | None
+) -> IndexBundle:
+    """The index of the shards, in its folder: of many passages the one that the stage `index` makes of many."""
+    if len(kb.passages) > IN_MEMORY:
+        return build_large(shards, folder, factory, words=Beside(kb, weight, language) if weight < 1 else None)
+    bundle = build_index(whole_embeddings(shards), factory, kb=kb)
+    if weight < 1:
+        bundle = bundle.with_words(kb, weight, language)
+    bundle.save(folder)
+    return bundle
 
 
 def _relative(target: Path, folder: Path) -> str:

@@ -208,7 +208,7 @@ def test_every_picture_is_stored_once_and_what_is_broken_named(task: Task, eye: 
 def test_where_views_gained_their_mean_is_stored(
     task: Task, eye: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images_everything, "AT_ONCE", 3)
+    monkeypatch.setattr(images_everything, "SHARD", 3)
     choice = Choice(LOOK.resolve(4), eye.fingerprint, {"views": 2, "kind": "crop"})
     stored = embed_everything(eye, task.kb, choice, 5, tmp_path / "views")
     names = list(stored.ids())

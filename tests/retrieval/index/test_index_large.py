@@ -12,11 +12,13 @@ import pytest
 from full_disk import no_file_above
 from vectors import PASSAGES, QUERIES, RAW, embeddings
 
+from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table, tables
 from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharding.sharded import MANIFEST
 from hiddenstates.encoding.sharding.shards import save_embeddings
-from hiddenstates.retrieval.index import IndexBundle, added, agreement, build_index, building, large
+from hiddenstates.retrieval.index import IndexBundle, added, agreement, beside, build_index, building, large
+from hiddenstates.retrieval.index.beside import Beside
 from hiddenstates.retrieval.index.large import build_large
 
 MERGED = ["IVF{cells},Flat nprobe=7", "IVF14,SQ8 nprobe=7", "IVF14,PQ4x4 nprobe=7", "L2norm,IVF14,Flat nprobe=3"]
@@ -212,3 +214,51 @@ def test_it_takes_nothing_in(tmp_path: Path) -> None:
         bundle.save(tmp_path / "other")
     with pytest.raises(LabError, match=r"read where it lies on disk"):
         added(bundle, QUERIES)
+
+
+ROWS = [{"id": id, "text": ["bern", "paris rome", "river", ""][i % 4]} for i, id in enumerate(PASSAGES.ids)]
+KB = KnowledgeBase(table(ROWS, PASSAGE_COLUMNS), Path(), "r")
+TEXTS = [["rome", "rivers bern", "unknown"][i % 3] for i in range(len(QUERIES.ids))]
+
+
+@pytest.mark.parametrize("factory", ["Flat", "L2norm,Flat", *MERGED])
+def test_words_beside_it_find_what_words_beside_the_index_in_memory_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    monkeypatch.setattr(tables, "AT_ONCE", 30)
+    monkeypatch.setattr(beside, "REACH", 20)  # so that words bring what vectors do not
+    build_large(sharded(tmp_path / "e"), tmp_path / "index", factory, words=Beside(KB, 0.6))
+    assert len(list((tmp_path / "index").glob("words-*.safetensors"))) == 7
+    whole = IndexBundle.load(tmp_path / "index", QUERIES)
+    expected = build_index(PASSAGES, factory, kb=KB).with_words(KB, 0.6)
+    for same in (False, True):
+        found = whole.search(QUERIES, 15, TEXTS, ignore_identical_ids=same)
+        for query, row in expected.search(QUERIES, 15, TEXTS, ignore_identical_ids=same).rows.items():
+            assert list(found[query]) == list(row)
+            assert list(found[query].values()) == pytest.approx(list(row.values()), rel=0, abs=1e-6)
+    assert whole.weight == 0.6
+    alone = whole.search(QUERIES, 15)
+    assert [list(row) for row in alone.rows.values()] != [list(row) for row in found.rows.values()]
+
+
+def test_words_and_their_weight_are_part_of_what_is_built(tmp_path: Path) -> None:
+    shards = sharded(tmp_path / "e")
+    names, other = set(), replace(KB, revision="s")
+    for words in (None, Beside(KB, 0.6), Beside(KB, 0.7), Beside(KB, 0.7, None), Beside(other, 0.7)):
+        build_large(shards, tmp_path / "index", "Flat", words=words)
+        names.add(json.loads((tmp_path / "index" / "index.json").read_text("utf-8"))["plan"])
+    assert len(names) == 5
+    (tmp_path / "index" / "words-00000.safetensors").write_bytes(b"others")
+    with pytest.raises(LabError, match=r"words-00000\.safetensors is not the file that index\.json describes"):
+        IndexBundle.load(tmp_path / "index")
+
+
+def test_words_of_other_passages_or_beside_another_metric_are_refused(tmp_path: Path) -> None:
+    shards, turned = sharded(tmp_path / "e"), replace(KB, passages=KB.passages.select(range(199, -1, -1)))
+    for kb in (turned, replace(KB, passages=KB.passages.select(range(199)))):
+        with pytest.raises(LabError, match=r"not the passages that were encoded\. Give the same for words"):
+            build_large(shards, tmp_path / "index", "Flat", words=Beside(kb, 0.6))
+    for metric, weight in (("euclidean", 0.6), ("cosine", 1.0)):
+        with pytest.raises(LabError, match="words stand beside a cosine under a weight between 0 and 1"):
+            build_large(shards, tmp_path / "index", "Flat", metric, words=Beside(KB, weight))  # type: ignore[arg-type]
+    assert not (tmp_path / "index").exists()

@@ -1,6 +1,7 @@
 """A whole corpus through an encoder, shard by shard: in this process or on a cluster, on from where it was killed."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -142,6 +143,13 @@ def shard_paths(folder: Path) -> list[Path]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{folder}: no embeddings can be read from it ({error}). Encode again.") from error
     return [folder / name for name in names]
+
+
+def move_shards(folder: Path, target: Path) -> None:
+    """What `encode_sharded` left, moved to a new folder; what killed runs over other texts left beside it stays."""
+    target.mkdir(parents=True)
+    for path in [*shard_paths(folder), folder / MANIFEST]:
+        shutil.move(path, target / path.name)
 
 
 def _merged(parts: list[PooledStates], folder: Path) -> PooledStates:

@@ -7,6 +7,7 @@ figures that bm25s publishes (https://github.com/xhluca/bm25s).
 from hiddenstates.retrieval.bm25.asked import AskedWords
 from hiddenstates.retrieval.bm25.fusing import fuse
 from hiddenstates.retrieval.bm25.searching import SCORES, Scores, WordSearch
+from hiddenstates.retrieval.bm25.stored import StoredWords, write_words
 from hiddenstates.retrieval.bm25.task import bm25_run, searchable
 from hiddenstates.retrieval.bm25.texts import Language, language_named
 from hiddenstates.retrieval.bm25.words import Words
@@ -16,10 +17,12 @@ __all__ = [
     "AskedWords",
     "Language",
     "Scores",
+    "StoredWords",
     "WordSearch",
     "Words",
     "bm25_run",
     "fuse",
     "language_named",
     "searchable",
+    "write_words",
 ]

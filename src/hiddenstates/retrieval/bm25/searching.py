@@ -1,7 +1,7 @@
 """The search of passages by their words, whether these are all in memory or come in parts."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,8 @@ from hiddenstates.core.relevance import Run
 Scores = Float32[np.ndarray, "query passage"]
 SCORES = 2**26
 """So many scores are in memory at once: 256 MB."""
+IDS = 65_536
+"""So many ids are in memory at once."""
 
 
 @dataclass
@@ -79,6 +81,15 @@ class WordSearch(ABC):
             for query, places, scores in zip(queries[some], top.rows, top.scores, strict=True):
                 rows[query] = {self.ids[i]: s for i, s in zip(places.tolist(), scores.tolist(), strict=True)}
         return Run(rows)
+
+    def places(self, ids: Collection[str]) -> dict[str, int]:
+        """The row of each of these passages that is there."""
+        wanted = frozenset(ids)
+        found: dict[str, int] = {}
+        for first in range(0, len(self.ids) if wanted else 0, IDS):
+            some = enumerate(self.ids[first : first + IDS], first)
+            found |= {id: row for row, id in some if id in wanted}
+        return found
 
     def batches(self, queries: int) -> Iterator[slice]:
         """So many queries at a time as memory has room for the scores of."""

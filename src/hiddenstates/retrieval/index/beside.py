@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64, Int64
 from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.retrieval.bm25 import Language, Words, WordSearch, fuse
+from hiddenstates.retrieval.index.stored import parts
 
 REACH = 10_000
 """So many passages each side brings: of no more than these, every one is scored."""
@@ -23,6 +24,29 @@ def words_of(ids: Sequence[str], kb: KnowledgeBase, language: Language | None) -
         raise LabError(f"index: {unknown[0]!r} is no passage of the knowledge base. Give the one that was embedded.")
     kept = kb.passages.select([place[id] for id in ids])
     return Words.of(KnowledgeBase(kept, kb.images, kb.revision), language)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Words to stand beside the vectors of these passages.
+
+    weight: of the cosine, between 0 and 1; language: as in `Words`
+    """
+
+    kb: KnowledgeBase
+    weight: float
+    language: Language | None = "english"
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What a manifest says of them."""
+        return {"weight": self.weight, "language": self.language}
+
+
+def check_beside(metric: str, weight: float) -> None:
+    """LabError unless words can stand beside vectors that are compared so."""
+    if metric != "cosine" or not 0 < weight < 1:
+        raise LabError(f"index: words stand beside a cosine under a weight between 0 and 1, not {weight}.")
 
 
 @dataclass(frozen=True)
@@ -84,8 +108,12 @@ def _best(
 
 
 def _compared(index: Any, vector: np.ndarray, rows: np.ndarray, farthest: float) -> np.ndarray:
-    """The cosines of these rows; that of the farthest, where the index cannot give their vectors back."""
+    """The cosines of these ascending rows; that of the farthest, where the index cannot give their vectors back."""
+    found = []
     try:
-        return np.array([index.reconstruct(row) @ vector for row in rows.tolist()], dtype=np.float32)
+        for first, part in parts(index):
+            here = rows[(first <= rows) & (rows < first + part.ntotal)] - first
+            found += [part.reconstruct(row) @ vector for row in here.tolist()]
+        return np.array(found, dtype=np.float32)
     except RuntimeError:  # faiss: not implemented, or a direct map is missing
         return np.full(len(rows), farthest, dtype=np.float32)

@@ -14,12 +14,13 @@ from hiddenstates.core.files import sha256, whole_folder
 from hiddenstates.core.joined import AnyStrategy, parse
 from hiddenstates.core.relevance import Run
 from hiddenstates.encoding.embeddings.pooled import Embeddings
-from hiddenstates.retrieval.bm25 import Language, Words
-from hiddenstates.retrieval.index.beside import Asked, best_of_both, words_of
+from hiddenstates.retrieval.bm25 import Language, StoredWords, Words
+from hiddenstates.retrieval.index.beside import Asked, best_of_both, check_beside, words_of
 from hiddenstates.retrieval.index.checks import check_rows, check_vectors, row_hashes
 from hiddenstates.retrieval.index.stored import (
     IDS,
     WORDS,
+    WORDS_PART,
     StoredIds,
     open_index,
     read_manifest,
@@ -41,7 +42,8 @@ class IndexBundle:
 
     factory: what made the index, placeholders filled in; as for `build_index`
     rows:    passage id -> hash of its row, in the order of the index; no hashes where no knowledge base was given
-    words:   of its passages, for searches that ask by the text, too (`with_words`); none: by vectors alone
+    words:   of its passages, for searches that ask by the text, too (`with_words`, or of a large index `build_large`);
+             none: by vectors alone
     weight:  of the cosine beside the words
     """
 
@@ -52,7 +54,7 @@ class IndexBundle:
     metric: Metric
     factory: str
     rows: dict[str, str] | None = None
-    words: Words | None = None
+    words: Words | StoredWords | None = None
     weight: float = 1.0
 
     @property
@@ -90,11 +92,10 @@ class IndexBundle:
         weight: of the cosine, between 0 and 1, as by `choose_weight`; language: as in `Words`
         """
         self.check_in_memory()
-        if self.metric != "cosine" or not 0 < weight < 1:
-            raise LabError(f"index: words stand beside a cosine under a weight between 0 and 1, not {weight}.")
+        check_beside(self.metric, weight)
         return replace(self, words=words_of(self.ids, kb, language), weight=weight)
 
-    def _asked_words(self) -> Words:
+    def _asked_words(self) -> Words | StoredWords:
         if self.words is None:
             raise LabError(
                 "index: it has no words. Give it those of its passages (`with_words`), or ask without texts."
@@ -180,7 +181,7 @@ class IndexBundle:
                 "ids": self.ids,
                 "rows": self.rows and list(self.rows.values()),
             }
-            if self.words:
+            if isinstance(self.words, Words):
                 self.words.save(staging / WORDS)
                 about |= {"weight": self.weight, "words": sha256(staging / WORDS)}
             write_manifest(about, staging)
@@ -215,7 +216,9 @@ def _read(folder: Path, about: dict[str, Any]) -> IndexBundle:
     made = parse(about["strategy"]), about["fingerprint"], about["metric"], about["factory"]
     if "files" in about:
         files = [folder / name for name in about["files"]]
-        return IndexBundle(open_index(files), StoredIds(folder / IDS), *made)
+        ids, counted = StoredIds(folder / IDS), [file for file in files if file.name.startswith(f"{WORDS_PART}-")]
+        stored = StoredWords.load(counted, ids, about["language"]) if counted else None
+        return IndexBundle(open_index(files), ids, *made, None, stored, about.get("weight", 1.0))
     rows = about["rows"] and dict(zip(about["ids"], about["rows"], strict=True))
     words = Words.load(folder / WORDS) if "words" in about else None
     index = faiss.read_index(str(folder / "index.faiss"))

@@ -19,15 +19,28 @@ from faiss.contrib.ondisk import merge_ondisk
 from jaxtyping import Float32
 
 from hiddenstates.core.bars import bar
+from hiddenstates.core.data import KnowledgeBase
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.files import sha256, whole_folder
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharding.sharded import shard_paths
 from hiddenstates.encoding.sharding.shards import about as said_by, load_embeddings
+from hiddenstates.retrieval.bm25 import write_words
+from hiddenstates.retrieval.index.beside import Beside, check_beside
 from hiddenstates.retrieval.index.building import METRICS, drawn, filled, trained
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
-from hiddenstates.retrieval.index.stored import IDS, LISTS, check_room, write_ids, write_index, write_manifest, writing
+from hiddenstates.retrieval.index.stored import (
+    IDS,
+    LISTS,
+    WORDS_PART,
+    StoredIds,
+    check_room,
+    write_ids,
+    write_index,
+    write_manifest,
+    writing,
+)
 
 SHARDS_A_PART = 16
 """Of MiniLM's vectors 200 MB: what is in memory while a part is built."""
@@ -36,7 +49,12 @@ MERGED = (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)
 
 
 def build_large(
-    embeddings: Path, folder: Path, factory: str = "IVF{cells},Flat nprobe=16", metric: Metric = "cosine", seed: int = 0
+    embeddings: Path,
+    folder: Path,
+    factory: str = "IVF{cells},Flat nprobe=16",
+    metric: Metric = "cosine",
+    seed: int = 0,
+    words: Beside | None = None,
 ) -> IndexBundle:
     """The index of the embeddings that `encode_sharded` left in a folder; in memory there is one part at a time.
 
@@ -47,8 +65,10 @@ def build_large(
 
     folder:  takes the index; beside it lie the parts until it is through, also those of a build that failed
     factory: as for `build_index`
+    words:   to be counted on disk, and to stand beside the vectors as after `IndexBundle.with_words`; of the passages
+             that were encoded, in their order
     """
-    plan = _plan(embeddings, factory, metric, seed)
+    plan = _plan(embeddings, factory, metric, seed, words)
     if found := _built(folder, plan.name):
         return found
     building = folder.with_name(f".{folder.name}.{plan.name}.parts")
@@ -80,11 +100,13 @@ class _Plan:
     factory: str
     metric: Metric
     seed: int
+    words: Beside | None
 
     @property
     def name(self) -> str:
         made = [path.name for path in self.shards], self.factory, self.metric, self.seed, faiss.__version__
-        return sha256_of(json.dumps([*made, SHARDS_A_PART]).encode()).hexdigest()[:16]
+        beside = [self.words.said, self.words.kb.revision] if self.words else []
+        return sha256_of(json.dumps([*made, SHARDS_A_PART, *beside]).encode()).hexdigest()[:16]
 
     def bundle(self, index: Any) -> IndexBundle:
         return IndexBundle(index, [], self.like.strategy, self.like.fingerprint, self.metric, self.factory)
@@ -103,14 +125,16 @@ class _Width:
     d: int
 
 
-def _plan(folder: Path, factory: str, metric: Metric, seed: int) -> _Plan:
+def _plan(folder: Path, factory: str, metric: Metric, seed: int, words: Beside | None) -> _Plan:
+    if words:
+        check_beside(metric, words.weight)
     sizes = {path: len(said_by(path)["ids"]) for path in shard_paths(folder)}
     shards = [path for path, size in sizes.items() if size]
     if not shards:
         raise LabError(f"{folder}: there is nothing to index. Encode at least one passage.")
     like, counts = load_embeddings(shards[0]), [sizes[path] for path in shards]
     made = filled(factory, sum(counts), like.vectors.shape[1])
-    return _Plan(shards, counts, like, made, metric, seed)
+    return _Plan(shards, counts, like, made, metric, seed, words)
 
 
 def _built(folder: Path, name: str) -> IndexBundle | None:
@@ -190,6 +214,9 @@ def _joined(start: Path, parts: Sequence[Path], folder: Path) -> None:
 
 def _describe(plan: _Plan, folder: Path) -> None:
     write_ids((said_by(shard)["ids"] for shard in plan.shards), folder / IDS)
+    if plan.words:
+        _check_order(plan.words.kb, StoredIds(folder / IDS))
+        write_words(plan.words.kb, folder, WORDS_PART, plan.words.language)
     about = {
         "factory": plan.factory,
         "strategy": str(plan.like.strategy),
@@ -197,6 +224,17 @@ def _describe(plan: _Plan, folder: Path) -> None:
         "metric": plan.metric,
         "dimension": plan.like.vectors.shape[1],
         "plan": plan.name,
+        **(plan.words.said if plan.words else {}),
         "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
     }
     write_manifest(about, folder)
+
+
+def _check_order(kb: KnowledgeBase, ids: StoredIds) -> None:
+    """LabError unless these are the ids of the passages, in their order."""
+    first, same = 0, len(kb.passages) == len(ids)
+    for part in kb.parts():
+        same = same and part.ids == ids[first : first + len(part.passages)]
+        first += len(part.passages)
+    if not same:
+        raise LabError("index: these are not the passages that were encoded. Give the same for words, in their order.")

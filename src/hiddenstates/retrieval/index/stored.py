@@ -18,6 +18,8 @@ from hiddenstates.core.files import sha256
 IDS = "ids.arrow"
 LISTS = "lists.ivfdata"
 WORDS = "words.safetensors"
+WORDS_PART = "words"
+"""Of a large index: words-00000.safetensors, and so on."""
 
 
 class StoredIds(Sequence[str]):
@@ -59,6 +61,15 @@ def open_index(files: Sequence[Path]) -> Any:
     for part in parts:
         together.add_shard(part)
     return together
+
+
+def parts(index: Any) -> Iterator[tuple[int, Any]]:
+    """What the index consists of, each with the row of its first vector."""
+    found = map(index.at, range(index.count())) if isinstance(index, faiss.IndexShards) else [index]  # type: ignore[attr-defined]
+    first = 0
+    for part in found:
+        yield first, part
+        first += part.ntotal
 
 
 @contextmanager

@@ -1,16 +1,15 @@
 """Whole lists: the score of every passage for each query, on disk, however many passages there are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import faiss
 import numpy as np
 from jaxtyping import Float32
 
 from hiddenstates.core.files import let_go, on_disk
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index.bundle import IndexBundle
+from hiddenstates.retrieval.index.stored import parts
 
 AT_ONCE = 2**23
 """So many scores are asked of an index at once; with the rows they are of, 100 MB."""
@@ -26,7 +25,7 @@ def whole_scores(bundle: IndexBundle, queries: Embeddings, folder: Path | None) 
     bundle.check(queries)
     found = on_disk((len(queries.ids), len(bundle.ids)), folder)
     found[:] = np.nan
-    for first, part in _parts(bundle.index):
+    for first, part in parts(bundle.index):
         step = max(1, AT_ONCE // max(1, part.ntotal))
         for start in range(0, len(found), step):
             scores, rows = part.search(queries.vectors[start : start + step], part.ntotal)
@@ -47,12 +46,3 @@ def products(
         first += len(part)
         let_go(found)
     return found
-
-
-def _parts(index: Any) -> Iterator[tuple[int, Any]]:
-    """What the index consists of, each with the row of its first vector."""
-    parts = map(index.at, range(index.count())) if isinstance(index, faiss.IndexShards) else [index]  # type: ignore[attr-defined]
-    first = 0
-    for part in parts:
-        yield first, part
-        first += part.ntotal
