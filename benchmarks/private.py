@@ -15,6 +15,18 @@ def anonymous(process: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
+def watched(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run the command to its end; the most bytes that were private at once in it, without those that it starts."""
+    most = 0
+    with subprocess.Popen(command, env=dict(environment)) as running:
+        while running.poll() is None:
+            most = max(most, anonymous(running.pid))
+            sleep(EVERY)
+    if running.returncode:
+        raise subprocess.CalledProcessError(running.returncode, command)
+    return most
+
+
 def peaks(
     command: list[str], work: Callable[[list[str]], str | None], cwd: Path, environment: Mapping[str, str]
 ) -> dict[str, int]:

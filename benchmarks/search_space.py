@@ -3,10 +3,10 @@
 (a) Against the exhaustive answer, on pooled states that the lab left: every pooling, with and without a layer norm,
     plain and whitened, both ways to combine, three measures, each query set and all of them. Missed: the best that was
     found is more than .001 below the best there is.
-(b) Time and memory of a sweep with RANDOM states, in a process of its own; --deep: 25 and 49 states of 1,024
-    dimensions.
+(b) Time and memory of a sweep with RANDOM states, in a process of its own; --deep: so many states (25 and 49) of
+    1,024 dimensions. Private is what no file stands behind (Linux); the peak counts pages of mapped files, too.
 
-Run: python benchmarks/search_space.py [--deep | --quick] [--threads 2] [OUT ENCODER]
+Run: python benchmarks/search_space.py [OUT ENCODER] [--threads 2] [--deep [STATES ...] | --quick]
 OUT, ENCODER: a folder such as out/ and a name of states.encoders; without them the states of out/, minilm
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from private import watched
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.files import on_disk
@@ -40,7 +41,8 @@ from hiddenstates.retrieval.validation import equally
 MEASURES = ("mrr@10", "ndcg@10", "recall@10")
 NEAR = 0.001
 LOOKED_AT = 0.1  # of a space, at most, where the search is compared with all of it
-QUICK, DEEP = [(25, 64, 500, 50)], [(25, 1024, 10_000, 1_000), (49, 1024, 10_000, 1_000)]
+QUICK = (25, 64, 500, 50)
+DEEP, DEEPEST = (1024, 10_000, 1_000), (25, 49)
 POOLINGS = ("first", "last", "mean", "max", "eos")
 
 
@@ -125,7 +127,7 @@ def cost(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--deep", action="store_true")
+    parser.add_argument("--deep", type=int, nargs="*", metavar="STATES")
     parser.add_argument("--quick", action="store_true", help="(b) alone, small: does it still run?")
     parser.add_argument("--threads", default="2")
     parser.add_argument("--make", nargs=5, help=argparse.SUPPRESS)
@@ -143,12 +145,13 @@ def main() -> None:
 def both(args: argparse.Namespace) -> None:
     print(f"spaces of more than {MOST:,} strategies are searched")
     environment = os.environ | {"NUMBA_NUM_THREADS": args.threads, "OMP_NUM_THREADS": args.threads, "TQDM_DISABLE": "1"}
-    for size in DEEP if args.deep else QUICK:
+    for size in [QUICK] if args.deep is None else [(n, *DEEP) for n in args.deep or DEEPEST]:
         states, width, passages, queries = size
         print(f"(b) RANDOM {states} states × {width} × {len(POOLINGS)} poolings, {queries} × {passages}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            for step in (["--make", folder, *map(str, size)], ["--cost", folder]):
-                subprocess.run([sys.executable, __file__, *step], env=environment, check=True)
+            subprocess.run([sys.executable, __file__, "--make", folder, *map(str, size)], env=environment, check=True)
+            private = watched([sys.executable, __file__, "--cost", folder], environment)
+            print(f"    private {private / 1e9:.2f} GB", flush=True)
     if not args.quick and (args.where or Path("out/states").is_dir()):
         quality(Path(args.where[0] if args.where else "out"), args.where[1] if args.where else "minilm")
 

@@ -51,6 +51,7 @@ def test_the_search_space_s_benchmark_still_runs() -> None:
     assert done.returncode == 0, done.stderr
     (cost,) = [line for line in done.stdout.splitlines() if "scored on all passages" in line]
     assert "looked at of 3.36e+08" in cost
+    assert any(line.strip().startswith("private") for line in done.stdout.splitlines())
 
 
 MAPPED, OWN = 300, 100
@@ -67,7 +68,7 @@ START = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.
 
 def test_private_memory_leaves_out_the_pages_of_mapped_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from private import peaks
+    from private import peaks, watched
 
     file = tmp_path / "mapped"
     file.write_bytes(bytes(MAPPED << 20))
@@ -78,7 +79,9 @@ def test_private_memory_leaves_out_the_pages_of_mapped_files(tmp_path: Path, mon
     # the command starts one that starts another: what the last one holds counts as that of the second
     command = [sys.executable, "-c", START, "-c", START, "-c", WORK, "work", str(file)]
     (held,) = peaks(command, work, tmp_path, os.environ).values()
-    assert OWN << 20 < held < (OWN + MAPPED // 2) << 20
+    alone = watched([sys.executable, "-c", WORK, "work", str(file)], os.environ)
+    for private in (held, alone):
+        assert OWN << 20 < private < (OWN + MAPPED // 2) << 20
 
 
 def test_a_stage_is_known_by_the_arguments_of_its_runner(monkeypatch: pytest.MonkeyPatch) -> None:
