@@ -9,9 +9,10 @@ With --viquae the corpus is three Hugging Face datasets with the columns of ViQu
 articles, and questions that show a picture; a thousand small JPEGs of drawn colours. What looks at them is a CLIP and a
 VL-T5 of the stage pretrain, which trains for a moment only.
 
-seconds and peak memory are those that each stage's runner notes in timings.json. Private is the most of the memory that
-no file stands behind (RssAnon, asked every 20 ms, Linux): the peak counts pages of mapped files, too, which the system
-may drop. growth is the slope of a column's log on log passages between the smallest corpus and the largest.
+seconds and peak memory, that of the largest process, are those that each stage's runner notes in timings.json. Private
+is the most of the memory that no file stands behind (RssAnon, asked every 20 ms, Linux), of all processes of a stage
+together (pretrain has two at a time): the peak counts pages of mapped files, too, which the system may drop. growth is
+the slope of a column's log on log passages between the smallest corpus and the largest.
 """
 
 import argparse

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from hiddenstates.encoding.encoder import Encoder, load_encoder
 from hiddenstates.encoding.sharding.sharded import encode_sharded, pool_task
 from hiddenstates.retrieval.bm25 import bm25_run
 from hiddenstates.retrieval.everything import search_everything
+from hiddenstates.retrieval.index import IndexBundle
+from hiddenstates.retrieval.index.beside import Beside
 from hiddenstates.retrieval.index.large import build_large
 from hiddenstates.retrieval.index.streaming import search_shards
 from hiddenstates.retrieval.pool import Pool, at_most, candidates, draw_pool, read_pool, too_many
-from hiddenstates.retrieval.search import search
+from hiddenstates.retrieval.search import search, search_index
 
 WORDS = ["bern", "paris", "rome", "the river", "the flag of italy", "red city", "blue city", "capital of france"]
 
@@ -140,7 +143,8 @@ def everything(task: Task, tiny: Encoder, tmp_path: Path) -> Callable[[float], d
         drawn, _ = draw_pool(task, 20, candidates(task, tiny, tmp_path / "published"))
         states: TaskStates = pool_task(tiny, drawn, ["mean"])
         choice = Choice(states.default, tiny.fingerprint, {}, weight=weight)
-        served = build_large(tmp_path / "published", tmp_path / "index", "Flat")
+        words = Beside(task.kb, weight) if weight < 1 else None
+        served = build_large(tmp_path / "published", tmp_path / "index", "Flat", words=words)
         return search_everything(choice, states, task, served, tmp_path / "published", 50)
 
     return ask
@@ -161,8 +165,16 @@ def test_everything_is_searched_though_the_states_are_of_a_pool(
         assert sorted(runs["chosen"][query].values(), reverse=True) == pytest.approx(best, abs=1e-5)
 
 
-def test_words_stand_beside_the_vectors_of_all_passages(everything: Callable[[float], dict[str, Run]]) -> None:
+def test_words_stand_beside_the_vectors_of_all_passages(
+    task: Task, tiny: Encoder, everything: Callable[[float], dict[str, Run]], tmp_path: Path
+) -> None:
     runs = everything(0.5)
+    test = task.select(split="test")
+    asked = tiny.encode(test.queries["text"][:], tiny.baseline.strategy.resolve(4), test.queries["id"][:], "query")
+    served = IndexBundle.load(tmp_path / "index", asked)
+    assert search_index(served, asked, test, 50) == runs["fused"]
+    for query, row in search_index(replace(served, words=None), asked, test, 50).rows.items():
+        assert runs["chosen"][query] == pytest.approx(row, abs=1e-6)  # by the vectors alone
     for query, found in runs["fused"].rows.items():
         near, worded = runs["default"][query], runs["bm25"][query]
         first = next(iter(found))

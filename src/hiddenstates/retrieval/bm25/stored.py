@@ -110,7 +110,7 @@ def _counts(texts: Sequence[Sequence[str]]) -> Mapping[str, np.ndarray]:
     return {
         "words": np.array([hashes[word] for word in words], np.uint64),
         "data": counts.data,
-        "indices": counts.indices,
+        "indices": counts.indices.astype(np.int32),
         "indptr": counts.indptr.astype(np.int64),
         "lengths": np.array([len(text) for text in texts], np.int64),
     }
