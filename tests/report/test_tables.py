@@ -5,7 +5,18 @@ import pytest
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, QUERY_COLUMNS, KnowledgeBase, Task, table
 from hiddenstates.core.relevance import Qrels, Run
-from hiddenstates.report.tables import against, confirm, means, nested, paired, pooled, verdict, with_dashes, write_runs
+from hiddenstates.report.tables import (
+    against,
+    confirm,
+    means,
+    nested,
+    over_sets,
+    paired,
+    pooled,
+    verdict,
+    with_dashes,
+    write_runs,
+)
 
 SIZE = 12
 
@@ -40,6 +51,12 @@ def test_means_by_hand() -> None:
         "good": {"alias": {"mrr@10": 1, "recall@1": 1}, "named": {"mrr@10": 1, "recall@1": 1}},
         "bad": {"alias": {"mrr@10": 0, "recall@1": 0}, "named": {"mrr@10": 0, "recall@1": 0}},
     }
+
+
+def test_over_the_sets_each_weighs_the_same_however_many_queries_it_has() -> None:
+    fewer = task().within(["p0", "p1", "p2"], ["alias0", *(f"named{i}" for i in range(SIZE))])
+    found = means(runs(), fewer, ["mrr@10", "recall@1"])
+    assert over_sets(found, "mrr@10") == {"base": 3 / 4, "good": 1, "bad": 0}
 
 
 def test_differences_are_paired_and_corrected() -> None:
