@@ -161,6 +161,11 @@ class Strategy:
         return [*alone, *combined, *([self.scaled] if self.reduced and self.reduced.fitted else [])]
 
     @property
+    def fitted(self) -> bool:
+        """Whether `whitened` names anything, told without making it: a sweep asks of a hundred thousand strategies."""
+        return self.each is not None or self.whiten is not None or bool(self.reduced and self.reduced.fitted)
+
+    @property
     def full(self) -> Self:
         """The same strategy with all its dimensions, its vectors scaled to length 1."""
         return replace(self.scaled, reduced=None)

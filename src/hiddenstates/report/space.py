@@ -42,7 +42,7 @@ def kind(strategy: AnyStrategy) -> str:
     """What it has beyond a set of layers: learned weights, whitening, both or neither; or a partner."""
     if isinstance(strategy, Joined):
         return "joined with the default"
-    return " and ".join(["learned weights"] * bool(strategy.weights) + ["whitening"] * bool(strategy.whitened)) or PLAIN
+    return " and ".join(["learned weights"] * bool(strategy.weights) + ["whitening"] * strategy.fitted) or PLAIN
 
 
 def kinds(points: pd.DataFrame) -> pd.DataFrame:
