@@ -102,6 +102,12 @@ def test_heat_maps_of_one_measure_share_a_scale_that_a_bar_tells_and_what_is_lef
     assert not any(ax.patches for ax in panels)  # no frame: nothing here is told apart
 
 
+def test_what_is_written_as_nothing_is_as_pale_as_nothing() -> None:
+    pale, dark = (figures.heatmaps({"a": GRID * 0 + top}, "share", "", "").axes[0] for top in (4e-3, 6e-3))
+    assert [ax.images[0].get_clim()[1] for ax in (pale, dark)] == [1, 6e-3]
+    assert {text.get_text() for text in pale.texts} == {".00"}
+
+
 def test_heat_maps_of_two_measures_have_two_scales() -> None:
     left, right, *bars = figures.heatmaps({"a": GRID, "b": 10 * GRID}, {"a": "share", "b": "pieces"}, "", "").axes
     assert [ax.images[0].get_clim() for ax in (left, right)] == [(0, 0.9), (0, 9)]

@@ -23,6 +23,7 @@ TURN = 35  # degrees: names of columns that do not fit beside each other
 TURNED = 0.26  # inches: what such a name takes of the width, a line's height over the sine of the angle
 FULL = 49.0  # square points: the dot of the largest weight
 SIZE = 7.5  # points: the numbers in the cells
+SEEN = 0.005  # of a number with two decimals: where none is larger, all are as pale as 0
 NAME = 9.0  # points: the names of rows, columns and scales
 OUTLINE = [withStroke(linewidth=2, foreground="w")]  # red on any ground
 
@@ -58,7 +59,7 @@ def _one_scale(tables: Mapping[str, pd.DataFrame], axes: list[Axes], width: floa
     low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=0)
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         cells = table.to_numpy(float)
-        image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high or 1)
+        image = ax.imshow(cells, cmap=SHADES, aspect="auto", vmin=low, vmax=high if high >= SEEN else 1)
         _numbers(ax, cells, image, width)
         _columns(ax, [str(name) for name in table.columns], width)
         ax.set_yticks(range(table.shape[0]), table.index)
