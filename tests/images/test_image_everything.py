@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from passes import watch_passes
 from tiny import save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
@@ -37,14 +38,8 @@ def kb(tmp_path: Path) -> KnowledgeBase:
 def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The pictures that the eye looked at, in shards of two, without their views, which lie in passing files."""
     looked: list[str] = []
-    real = Encoder.pool
-
-    def count(encoder: Encoder, ids: Any, inputs: Any, *more: Any) -> Any:
-        looked.extend(path.name for path in inputs if path.name.startswith("picture"))
-        return real(encoder, ids, inputs, *more)
-
+    watch_passes(monkeypatch, lambda inputs: looked.extend(p.name for p in inputs if p.name.startswith("picture")))
     monkeypatch.setattr(everything, "SHARD", 2)
-    monkeypatch.setattr(Encoder, "pool", count)
     return looked
 
 

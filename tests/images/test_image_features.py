@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from passes import watch_passes
 from tiny import save_image, save_tiny
 
 from hiddenstates.core.data import PASSAGE_COLUMNS, KnowledgeBase, table
@@ -44,14 +45,8 @@ def kb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnowledgeBase:
 def shards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Shards of two images; how many each pass of the encoder read."""
     read: list[int] = []
-    real = Encoder.pool
-
-    def count(encoder: Encoder, ids: Any, inputs: Any, *more: Any) -> Any:
-        read.append(len(inputs))
-        return real(encoder, ids, inputs, *more)
-
+    watch_passes(monkeypatch, lambda inputs: read.append(len(inputs)))
     monkeypatch.setattr(features, "SHARD", 2)
-    monkeypatch.setattr(Encoder, "pool", count)
     return read
 
 
