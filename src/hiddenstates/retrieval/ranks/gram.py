@@ -67,6 +67,10 @@ class Pairs:
         sought = np.flatnonzero(np.isfinite(self.grade))
         return sought[np.diff(self.query[sought], prepend=-1) > 0]
 
+    def counted(self, best: bool) -> Int64[np.ndarray, " counted"]:
+        """The pairs that a rank is told of: all, or `firsts`, each for the best of its query."""
+        return self.firsts() if best else np.arange(len(self.query))
+
     def searched(self, n_passages: int) -> Int64[np.ndarray, " pair"]:
         """How many passages the query of each pair searches."""
         hidden = np.bincount(self.query[np.isneginf(self.grade)], minlength=self.query.max(initial=-1) + 1)
@@ -85,15 +89,15 @@ def subset_ranks(queries: Queries, passages: Passages, pairs: Pairs, best: bool 
     if len(queries) == 1:  # the walk takes layers 0 and 1 together: a second one, of zeros, that nobody sees
         queries, passages = (np.concatenate([states, np.zeros_like(states)]) for states in (queries, passages))
         return subset_ranks(queries, passages, pairs, best)[:, :2]
-    searched = _Searched.of(passages)
-    parts = []
+    searched, rows = _Searched.of(passages), pairs.counted(best)
+    ranks = np.empty((len(rows), len(searched.typical)), dtype=np.int32)
+    done = 0
     for first, last in _blocks(queries.shape[1], len(queries), passages.shape[1]):
         block, asked = pairs.of(first, last), np.ascontiguousarray(queries[:, first:last])
-        parts.append(_above(asked, searched, block, best))
-    ranks = np.concatenate(parts)
-    ranks += 1
-    last_rank = pairs.searched(passages.shape[1])
-    ranks[:, searched.hopeless] = (last_rank[pairs.firsts()] if best else last_rank)[:, None]
+        above = _above(asked, searched, block, best)
+        ranks[done : done + len(above)] = 1 + above
+        done += len(above)
+    ranks[:, searched.hopeless] = pairs.searched(passages.shape[1])[rows, None]
     ranks[:, :2] = 0
     return _by_combine(ranks)
 
@@ -162,9 +166,9 @@ def _products(queries: Queries, passages: Passages) -> Products:
 def _above(queries: Queries, searched: _Searched, pairs: Pairs, best: bool) -> Above:
     """How many passages are above each judged one, of those of one block of queries; or above each query's best."""
     exact, lengths = _judged(queries, searched.states, pairs)
-    query_of = pairs.query
+    query_of = pairs.query[pairs.counted(best)]
     if best:
-        (exact, lengths), query_of = _best(exact, lengths, pairs), pairs.query[pairs.firsts()]
+        exact, lengths = _best(exact, lengths, pairs)
     hidden, counted = (np.searchsorted(of, np.arange(queries.shape[1] + 1)) for of in (pairs.query, query_of))
     products, limits = _products(queries, searched.centred), _limits(queries, searched, exact, query_of)
     capacity = CAPACITY

@@ -279,7 +279,7 @@ def _scored(
         return from_cosines(subset_cosines(queries, passages, pairs)[where], task, strategies, constant)
     best = all(parse_measure(name)[0] == "mrr" for name in measures)
     ranks = subset_ranks(queries, passages, pairs, best)[where]
-    return by_rank(ranks, pairs.where(pairs.firsts()) if best else pairs, task, measures, strategies, constant)
+    return by_rank(ranks, pairs.where(pairs.counted(best)), task, measures, strategies, constant)
 
 
 def by_rank(
