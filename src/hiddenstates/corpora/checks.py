@@ -33,13 +33,14 @@ def checked(task: Task, source: str) -> Task:
 def counts(task: Task) -> dict[str, Any]:
     """How much there is of everything, ready for JSON."""
     split_sizes: dict[str, dict[str, int]] = {query_set: {} for query_set in task.sets}
-    for (query_set, split), n in sorted(Counter(zip(task.queries["set"], task.queries["split"], strict=True)).items()):
+    parts = Counter(zip(task.queries["set"][:], task.queries["split"][:], strict=True))
+    for (query_set, split), n in sorted(parts.items()):
         split_sizes[query_set][split] = n
     return {
         "passages": len(task.kb.passages),
         "empty_passages": sum(not text for part in task.kb.parts() for text in part.texts()),
         "queries": split_sizes,
-        "empty_queries": sum(not text.strip() for text in task.queries["text"]),
+        "empty_queries": sum(not text.strip() for text in task.queries["text"][:]),
         "unjudged_queries": task.unjudged,
         "judgements": sum(len(task.qrels[query]) for query in task.qrels),
         "images": len(_image_names(task)),

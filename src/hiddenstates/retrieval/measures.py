@@ -88,8 +88,9 @@ Ideal = Float64[np.ndarray, " relevant"]
 
 def _gains(scores: Mapping[str, float], grades: Mapping[str, float]) -> Gains:
     """The grades in the order of the run, best score first, the less relevant first among equals."""
-    found = sorted((-score, grades.get(passage, 0.0)) for passage, score in scores.items())
-    return np.array([max(grade, 0.0) for _, grade in found], dtype=float)
+    found = np.array([grades.get(passage, 0.0) for passage in scores], dtype=float)
+    order = np.lexsort((found, -np.fromiter(scores.values(), dtype=float, count=len(scores))))
+    return np.maximum(found[order], 0.0)
 
 
 def _recall(gains: Gains, ideal: Ideal, k: int) -> float:

@@ -18,7 +18,7 @@ def search(
 ) -> Run:
     """The exact search of the task's queries under a strategy; for similarity, just the judged pairs."""
     passages = states.passages.embed(strategy, whitening)
-    queries = states.queries.select(task.queries["id"]).embed(strategy, whitening)
+    queries = states.queries.select(task.queries["id"][:]).embed(strategy, whitening)
     if task.measure == "similarity":
         return _judged(passages, queries, task)
     index = build_index(passages)

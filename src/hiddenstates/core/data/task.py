@@ -158,8 +158,8 @@ class Task:
 
     def clusters(self) -> dict[str, list[str]]:
         """Queries that are not independent, by what they share: their entity (else none), and their template."""
-        entities = [e or i for e, i in zip(self.queries["entity"], self.queries["id"], strict=True)]
-        templates = list(self.queries["template"])
+        entities = [e or i for e, i in zip(self.queries["entity"][:], self.queries["id"][:], strict=True)]
+        templates = list(self.queries["template"][:])
         return {"entity": entities} | ({"template": templates} if any(templates) else {})
 
     def save(self, folder: Path) -> None:
@@ -191,7 +191,7 @@ class Task:
             for rows in (passages, queries):
                 _check_names(image for part in parts(rows) for image in part["image"][:])
             kb = KnowledgeBase(passages, folder / about.images, about.revision)
-            qrels = Qrels.read(folder / "qrels.trec").select(queries["id"])
+            qrels = Qrels.read(folder / "qrels.trec").select(queries["id"][:])
             said = (about.measure, about.unjudged, about.ignore_identical_ids, tuple(about.notes), about.faults)
             return cls(kb, queries, qrels, *said)
         except (OSError, ValueError) as error:

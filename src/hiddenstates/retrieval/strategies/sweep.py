@@ -21,7 +21,7 @@ from hiddenstates.core.strategy import Strategy
 from hiddenstates.encoding.embeddings.pooled import PooledStates
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
-from hiddenstates.retrieval.deep.listed import Named
+from hiddenstates.retrieval.deep.listed import SUM, Named
 from hiddenstates.retrieval.deep.spaces import Guide, Ranked, Similar, search
 from hiddenstates.retrieval.measures import from_ranks, parse_measure, shares
 from hiddenstates.retrieval.ranks.gram import Pairs, Passages, Queries, subset_cosines, subset_ranks
@@ -168,10 +168,11 @@ def extended(
     check_order(states, task)
     known = set(swept.strategies)
     asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
+    new = {strategy: whitening for strategy, whitening in strategies.items() if strategy not in known}
+    pairs = judged_pairs(task)
     added = [
-        _single(strategy, whitening, asked, task, measures)
-        for strategy, whitening in bar(strategies.items(), "extend", unit="strategies")
-        if strategy not in known
+        _single(strategy, whitening, asked, pairs, task, measures)
+        for strategy, whitening in bar(new.items(), "extend", unit="strategies")
     ]
     return _stacked([swept, *added])
 
@@ -185,14 +186,19 @@ def picked(strategies: Sequence[AnySystem], swept: Sweep) -> Sweep:
 
 
 def _single(
-    strategy: AnyStrategy, whitening: Whitenings | None, states: TaskStates, task: Task, measures: Sequence[str]
+    strategy: AnyStrategy,
+    whitening: Whitenings | None,
+    states: TaskStates,
+    pairs: Pairs,
+    task: Task,
+    measures: Sequence[str],
 ) -> Sweep:
     """The sweep of one strategy: its vectors are the only layer. states: of the task's queries, in their order."""
-    queries = states.queries.embed(strategy, whitening).vectors
-    passages = states.passages.embed(strategy, whitening).vectors
-    constant = [strategy] * (not np.ptp(passages, axis=0).any())
-    where = (np.array([0]), np.array([1]))
-    return _scored(queries[None], passages[None], task, measures, [strategy], where, constant)
+    queries = states.queries.embed(strategy, whitening).vectors[None]
+    passages = states.passages.embed(strategy, whitening).vectors[None]
+    constant = [strategy] * all(_still(passages))
+    scorer, only = _kind(task).of(queries, passages, pairs), [(SUM, np.array([True]))]
+    return _by_scorer(scorer, only, [strategy], constant, task, measures)
 
 
 def _whole(space: Space, states: TaskStates, task: Task, measures: Sequence[str]) -> Sweep:
@@ -226,8 +232,11 @@ def _guide(scorer: Ranked | Similar, task: Task, measure: str, sets: Sequence[st
 
 def _scorer(space: Space, states: TaskStates, task: Task) -> Ranked | Similar:
     """What scores strategies of a space that are named one by one."""
-    kind = Similar if task.measure == "similarity" else Ranked
-    return kind.of(space.of(states.queries), space.of(states.passages), judged_pairs(task))
+    return _kind(task).of(space.of(states.queries), space.of(states.passages), judged_pairs(task))
+
+
+def _kind(task: Task) -> type[Ranked] | type[Similar]:
+    return Similar if task.measure == "similarity" else Ranked
 
 
 def _named(
@@ -241,7 +250,18 @@ def _named(
     """The sweep of these strategies of a space."""
     strategies = [space.strategy(one) for one in named]
     still = scorer.passages.still.tolist() if isinstance(scorer, Ranked) else _still(space.of(states.passages))
-    constant = _constant(strategies, space, still)
+    return _by_scorer(scorer, named, strategies, _constant(strategies, space, still), task, measures)
+
+
+def _by_scorer(
+    scorer: Ranked | Similar,
+    named: Sequence[Named],
+    strategies: Sequence[AnyStrategy],
+    constant: Sequence[AnyStrategy],
+    task: Task,
+    measures: Sequence[str],
+) -> Sweep:
+    """named: what the scorer calls the strategies"""
     if isinstance(scorer, Similar):
         return from_cosines(scorer.cosines(named), task, strategies, constant)
     return by_rank(scorer.ranks(named), scorer.pairs, task, measures, strategies, constant)
