@@ -40,12 +40,12 @@ def test_without_a_jupyter_path_there_is_none_afterwards(monkeypatch: pytest.Mon
     assert "JUPYTER_PATH" not in os.environ
 
 
-def test_a_notebook_runs_in_it(foreign: Path) -> None:
+def test_a_notebook_runs_in_it_and_garbage_is_collected_seldom(foreign: Path) -> None:
     cells = [nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})]
-    cells.append(nbformat.v4.new_code_cell("import sys\nprint(sys.executable, n)"))
+    cells.append(nbformat.v4.new_code_cell("import gc, sys\nprint(sys.executable, n, gc.get_threshold()[0])"))
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), foreign / "n.ipynb")
     _execute(foreign / "n.ipynb", foreign / "done.ipynb", {"n": 2})
     done = nbformat.read(foreign / "done.ipynb", as_version=4)
-    assert done.cells[-1].outputs[0].text == f"{sys.executable} 2\n"
+    assert done.cells[-1].outputs[0].text == f"{sys.executable} 2 10000\n"
     assert done.metadata.kernelspec.name == "python3"

@@ -10,6 +10,9 @@ from tempfile import TemporaryDirectory
 
 NAME = "hiddenstates"
 
+SELDOM = '--IPKernelApp.exec_lines=["__import__(\'gc\').set_threshold(10_000)"]'
+"""Garbage is collected a tenth as often: looking for it is a sixth of the time that importing torch and others takes."""
+
 
 @contextmanager
 def own_kernel() -> Iterator[str]:
@@ -24,7 +27,7 @@ def own_kernel() -> Iterator[str]:
         spec.mkdir(parents=True)
         # its one warning, that it listens on this machine without encryption, is no news to whoever runs a notebook
         quiet = "--IPKernelApp.log_level=ERROR"
-        command = [sys.executable, "-m", "ipykernel_launcher", quiet, "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "ipykernel_launcher", quiet, SELDOM, "-f", "{connection_file}"]
         about = {"argv": command, "display_name": "Python 3", "language": "python"}
         (spec / "kernel.json").write_text(json.dumps(about), encoding="utf-8")
         os.environ["JUPYTER_PATH"] = os.pathsep.join([folder, *([before] if before else [])])
