@@ -167,7 +167,7 @@ def test_each_query_set_has_one_vote_on_the_measure_however_large_it_is() -> Non
 
 
 def test_a_table_of_many_rows_is_read_from_disk_and_comes_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
     monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
     rows = [{"id": f"p{i}", "text": "é" * i} for i in range(8)]
     made = table(rows, PASSAGE_COLUMNS)
@@ -183,13 +183,13 @@ def test_a_table_of_many_rows_is_read_from_disk_and_comes_back(monkeypatch: pyte
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4])
 def test_a_table_has_as_many_rows_as_there_are(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
     made = table([{"id": str(i)} for i in range(n)], PASSAGE_COLUMNS)
     assert (len(made), made.column_names) == (n, list(PASSAGE_COLUMNS))
 
 
 def test_a_long_table_takes_the_memory_of_a_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tables, "AT_ONCE", 100)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 100)
     rows = ({"id": str(i), "text": f"{i} " * 2500} for i in range(4000))  # 40 MB and more
     tracemalloc.start()
     try:
@@ -219,7 +219,7 @@ def test_vectors_go_beside_their_rows_a_part_in_memory_at_a_time(tmp_path: Path)
 
 
 def test_rows_are_looked_up_without_reading_all_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
     kb = KnowledgeBase(table([{"id": f"p{i}", "text": str(i)} for i in range(8)], PASSAGE_COLUMNS), tmp_path, "r")
     assert [part.ids for part in kb.parts()] == [["p0", "p1", "p2"], ["p3", "p4", "p5"], ["p6", "p7"]]
     assert kb.places(["p7", "p2", "no"]) == {"p2": 2, "p7": 7}

@@ -182,7 +182,7 @@ def test_each_image_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("all_alike", [False, True], ids=["hashed", "one hash for all"])
 def test_an_id_that_comes_again_in_a_later_part_is_found(monkeypatch: pytest.MonkeyPatch, all_alike: bool) -> None:
-    monkeypatch.setattr(tables, "AT_ONCE", 3)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
     if all_alike:
         monkeypatch.setattr(checks, "hash_array", lambda ids, **_: np.zeros(len(ids), np.uint64))
     ids = [f"p{i}" for i in range(8)]

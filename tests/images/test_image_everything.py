@@ -39,7 +39,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The pictures that the eye looked at, in shards of two, without their views, which lie in passing files."""
     looked: list[str] = []
     watch_passes(monkeypatch, lambda inputs: looked.extend(p.name for p in inputs if p.name.startswith("picture")))
-    monkeypatch.setattr(everything, "SHARD", 2)
+    monkeypatch.setattr(everything, "PICTURES_PER_SHARD", 2)
     return looked
 
 

@@ -46,7 +46,7 @@ def shards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Shards of two images; how many each pass of the encoder read."""
     read: list[int] = []
     watch_passes(monkeypatch, lambda inputs: read.append(len(inputs)))
-    monkeypatch.setattr(features, "SHARD", 2)
+    monkeypatch.setattr(features, "IMAGES_PER_FILE", 2)
     return read
 
 

@@ -59,7 +59,7 @@ def test_other_pictures_beside_it_and_smaller_parts_change_no_view(
     encoder: Encoder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = several_views(encoder, root, clean(encoder, root), STRATEGY, [2], "camera", seed=0).means[2]
-    monkeypatch.setattr(several, "AT_ONCE", 2)
+    monkeypatch.setattr(several, "PICTURES_AT_ONCE", 2)
     parts = several_views(encoder, root, clean(encoder, root), STRATEGY, [2], "camera", seed=0).means[2]
     alone = several_views(encoder, root, clean(encoder, root, ["c.png"]), STRATEGY, [2], "camera", seed=0).means[2]
     assert_allclose(parts.values["first"], whole.values["first"], atol=1e-6)

@@ -52,14 +52,14 @@ def test_shrinking_by_hand() -> None:
 
 
 def test_worth_asking_is_what_the_figures_show_of_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "LEADING", 2)
+    monkeypatch.setattr(space, "BEST_ON_DEV", 2)
     dev = scored({"b": DEV, "a": [0.1, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1]})
     asked = list(map(str, worth_asking(dev, "mrr@10", ["b"], 3)))
     best_of_spaces = ["concat(0,2)/mean", "sum(0,1)/mean", "sum(1,2)/mean", "2/mean"]
     assert sorted(asked) == sorted(
         best_of_spaces
     )  # the best of the kind, of set a and the two leading ones are among them
-    monkeypatch.setattr(space, "LEADING", 6)
+    monkeypatch.setattr(space, "BEST_ON_DEV", 6)
     assert set(NAMES) - set(map(str, worth_asking(dev, "mrr@10", ["b"], 3))) == {"0/mean"}
 
 

@@ -96,7 +96,7 @@ def test_passages_without_a_word_score_nothing() -> None:
 @pytest.fixture
 def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> KnowledgeBase:
     """Fifty passages, seven in memory at once."""
-    monkeypatch.setattr(tables, "AT_ONCE", 7)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 7)
     monkeypatch.setenv("HIDDENSTATES_OUT", str(tmp_path))
     random, words = np.random.default_rng(0), ["bern", "paris", "rivers", "walked", "capital", "the", "nile", "sea"]
     texts = [" ".join(random.choice(words, random.integers(0, 12))) for _ in range(50)]

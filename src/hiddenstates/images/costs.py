@@ -59,12 +59,12 @@ def break_even(by_name: tuple[float, float], stored: tuple[float, float]) -> flo
 
 
 def published_tower() -> Callable[[], object]:
-    """One pass of `AT_ONCE` pictures through a vision tower of the size of CLIP's ViT-B/32.
+    """One pass of `PICTURES_PER_PASS` pictures through a vision tower of the size of CLIP's ViT-B/32.
 
     Its weights are random: how long it takes does not depend on them.
     """
     tower = CLIPVisionModel(CLIPVisionConfig()).eval()
-    pixels = torch.zeros(AT_ONCE, 3, 224, 224)
+    pixels = torch.zeros(PICTURES_PER_PASS, 3, 224, 224)
 
     @torch.inference_mode()
     def call() -> object:
@@ -73,5 +73,5 @@ def published_tower() -> Callable[[], object]:
     return call
 
 
-AT_ONCE = 4
+PICTURES_PER_PASS = 4
 """Pictures in a pass of `published_tower`."""

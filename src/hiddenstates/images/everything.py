@@ -30,7 +30,7 @@ from hiddenstates.images.features import AGAIN, as_passages, sound_files
 from hiddenstates.images.several import several_views
 
 FILE = "images.json"
-SHARD = 1024
+PICTURES_PER_SHARD = 1024
 """Pictures per shard: what a killed run loses, and whose views' states are in memory at once."""
 
 
@@ -126,7 +126,7 @@ def embed_everything(
     first, faults, sound = sound_files(kb.images, every)
     strategy = choice.strategy.resolve(len(eye.state_map))
     eye.check_poolings(strategy.pools)
-    wanted = as_passages(sound, kb.images), strategy, folder, choice.whitening, SHARD
+    wanted = as_passages(sound, kb.images), strategy, folder, choice.whitening, PICTURES_PER_SHARD
     work = _Views(*wanted, choice=choice, seed=seed) if choice.evidence.get("views") else Work(*wanted)
     write_manifest(folder, strategy, engine.make(eye, work))
     names = {name: held for name, held in first.items() if name not in faults}

@@ -22,7 +22,7 @@ from hiddenstates.encoding.inputs.readers import check_kinds
 from hiddenstates.encoding.sharding.engines import LOCAL, Engine
 from hiddenstates.encoding.sharding.sharded import pool_corpus
 
-SHARD = 64
+IMAGES_PER_FILE = 64
 """Images that are embedded before they are put on disk: what a killed run loses."""
 
 
@@ -111,11 +111,11 @@ def embed_files(
 ) -> ImageFeatures:
     """The features of images by their names under `root`: of each different content once, faults marked.
 
-    folder: takes a file for each `SHARD` of them; a killed run goes on from there and ends with the same bytes
+    folder: takes a file for each `IMAGES_PER_FILE`; a killed run goes on from there and ends with the same bytes
     """
     first, faults, sound = sound_files(root, images)
     check_kinds([root / name for name in sound], encoder.reader)
-    states = pool_corpus(encoder, as_passages(sound, root), poolings, folder, engine, SHARD)
+    states = pool_corpus(encoder, as_passages(sound, root), poolings, folder, engine, IMAGES_PER_FILE)
     return ImageFeatures(states, {name: held for name, held in first.items() if name not in faults}, faults)
 
 

@@ -22,7 +22,7 @@ from hiddenstates.encoding.embeddings.pooled import Embeddings, PooledStates
 from hiddenstates.encoding.encoder import Encoder
 from hiddenstates.encoding.inputs.readers import ImageReader
 
-AT_ONCE = 256  # pictures whose views lie on disk at once
+PICTURES_AT_ONCE = 256  # pictures whose views lie on disk at once
 
 Viewer = Callable[[Image.Image, np.random.Generator, int], Image.Image]
 
@@ -103,8 +103,8 @@ def _parts(
     encoder: Encoder, root: Path, clean: PooledStates, view: Viewer, key: tuple[object, ...]
 ) -> Iterator[PooledStates]:
     side = _side(encoder)
-    for start in range(0, len(clean.ids), AT_ONCE):
-        names = clean.ids[start : start + AT_ONCE]
+    for start in range(0, len(clean.ids), PICTURES_AT_ONCE):
+        names = clean.ids[start : start + PICTURES_AT_ONCE]
         with TemporaryDirectory() as folder:
             files = [Path(folder, f"{i}.png") for i in range(len(names))]
             for name, file in zip(names, files, strict=True):

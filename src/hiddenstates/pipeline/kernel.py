@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 NAME = "hiddenstates"
 
-SELDOM = '--IPKernelApp.exec_lines=["__import__(\'gc\').set_threshold(10_000)"]'
-"""Garbage is collected a tenth as often: looking for it is a sixth of the time that importing torch and others takes."""
+SELDOM = "--IPKernelApp.exec_lines=[\"__import__('gc').set_threshold(10_000)\"]"
+"""Garbage is collected a tenth as often: looking for it takes a sixth of the time in which torch and others import."""
 
 
 @contextmanager

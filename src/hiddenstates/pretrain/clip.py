@@ -22,7 +22,7 @@ from hiddenstates.pretrain.views import Pixels, Views, view_pairs
 
 HOTTEST = float(np.log(100))  # of the logit scale, as its authors have it
 
-AT_ONCE = 256  # views
+VIEWS_AT_ONCE = 256  # views
 
 TEMPERATURE = 0.07  # of the contrast of views with views
 
@@ -118,7 +118,7 @@ def contrastive_loss(clip: CLIPModel, batch: Batch) -> Tensor:
 @torch.inference_mode()
 def embed_views(clip: CLIPModel, pixels: Pixels) -> Float32[np.ndarray, "view d"]:
     """In the space that both towers project to, of length 1."""
-    parts = [clip.get_image_features(pixel_values=part).pooler_output for part in torch.split(pixels, AT_ONCE)]
+    parts = [clip.get_image_features(pixel_values=part).pooler_output for part in torch.split(pixels, VIEWS_AT_ONCE)]
     return normalize(torch.cat(parts), dim=-1).numpy()
 
 
@@ -134,4 +134,6 @@ def embed_names(
 @torch.inference_mode()
 def grid_features(vision: CLIPVisionModel, pixels: Pixels) -> Float[Tensor, "view box feat_dim"]:
     """The last hidden state of each patch, as `encoding.models.boxes.GridBoxes` gives them of files."""
-    return torch.cat([vision(pixel_values=part).last_hidden_state[:, 1:] for part in torch.split(pixels, AT_ONCE)])
+    return torch.cat(
+        [vision(pixel_values=part).last_hidden_state[:, 1:] for part in torch.split(pixels, VIEWS_AT_ONCE)]
+    )

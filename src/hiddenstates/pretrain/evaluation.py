@@ -16,7 +16,7 @@ from hiddenstates.pretrain.questions import Asker, VisualQuestion
 from hiddenstates.pretrain.views import Views
 from hiddenstates.pretrain.vl import answer_loss, question_batch, write_answers
 
-AT_ONCE = 256  # questions
+QUESTIONS_AT_ONCE = 256  # questions
 
 
 def nearest(queries: Float32[np.ndarray, "query d"], items: Float32[np.ndarray, "item d"]) -> Int[np.ndarray, " query"]:
@@ -82,7 +82,7 @@ def mean_loss(
 
 
 def _parts(questions: Sequence[VisualQuestion]) -> list[Sequence[VisualQuestion]]:
-    return [questions[i : i + AT_ONCE] for i in range(0, len(questions), AT_ONCE)]
+    return [questions[i : i + QUESTIONS_AT_ONCE] for i in range(0, len(questions), QUESTIONS_AT_ONCE)]
 
 
 def _codes(rows: Int[np.ndarray, " query"], codes: Sequence[str]) -> list[str]:

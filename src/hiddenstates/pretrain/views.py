@@ -23,7 +23,7 @@ from hiddenstates.pretrain.many_views import as_sheets, many_views
 
 MEAN, STD = 0.5, 0.25  # of a channel, in [0, 1]
 
-AT_ONCE = 256  # made-up flags
+FLAGS_AT_ONCE = 256  # made-up flags
 
 Pixels = Float[Tensor, "view 3 height width"]
 
@@ -88,7 +88,7 @@ def made_up_views(params: Pretrain) -> Float[Tensor, "flag time 3 height width"]
     drawn = [made_up_flag(rng) for _ in bar(range(about.flags), "made-up flags", unit="flags")]
     if not drawn:
         return torch.empty(0, about.views, 3, params.clip.image_size, params.clip.image_size)
-    parts = [as_sheets(drawn[i : i + AT_ONCE]) for i in range(0, len(drawn), AT_ONCE)]
+    parts = [as_sheets(drawn[i : i + FLAGS_AT_ONCE]) for i in range(0, len(drawn), FLAGS_AT_ONCE)]
     seen = [
         torch.cat([many_views(part, aspect, rng, params.clip.image_size) for part in parts]) for _ in range(about.views)
     ]

@@ -25,7 +25,7 @@ Codes = Int[np.ndarray, " item"]
 RESAMPLES = 2_000
 FLIPS = 10_000
 TOGETHER = 1_000  # draws of signs that judge many strategies at once
-AT_ONCE = 1 << 22  # sums under random signs that a test holds, to bound memory
+SUMS_AT_ONCE = 1 << 22  # sums under random signs that a test holds, to bound memory
 LEVEL = 0.95
 ALPHA = 0.05
 MARGIN = 0.01
@@ -212,8 +212,8 @@ def told_apart(
     signs = _signs(int(codes.max()) + 1, seed, TOGETHER).astype(np.float32)
     indicator = np.eye(codes.max() + 1, dtype=np.float32)[codes]
     largest, seen = np.zeros(len(signs)), np.zeros(len(differences))
-    for first in range(0, len(differences), 1 + AT_ONCE // len(signs)):
-        rows = slice(first, first + 1 + AT_ONCE // len(signs))
+    for first in range(0, len(differences), 1 + SUMS_AT_ONCE // len(signs)):
+        rows = slice(first, first + 1 + SUMS_AT_ONCE // len(signs))
         sums = differences[rows].astype(np.float32) @ indicator
         scale = np.sqrt(np.square(sums).sum(1))
         sums /= np.where(scale > 0, scale, 1.0)[:, None]

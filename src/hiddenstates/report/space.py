@@ -14,7 +14,8 @@ from hiddenstates.retrieval.choosing.best import overall
 from hiddenstates.retrieval.strategies.sweep import Sweep
 from hiddenstates.retrieval.validation import equally
 
-LEADING = 200
+BEST_ON_DEV = 200
+"""Strategies whose scores on dev and test are drawn: the best on dev of all."""
 
 
 def spaces(n_states: int) -> dict[str, Callable[[AnyStrategy], bool]]:
@@ -57,7 +58,7 @@ def kinds(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def worth_asking(dev: Sweep, measure: str, sets: Sequence[str], n_states: int) -> list[AnyStrategy]:
-    """Of which test's score is shown: the best on dev of each space, kind and query set, and the `LEADING` over all.
+    """Of which test's score is shown: the best on dev of each space, kind and query set; `BEST_ON_DEV` of all.
 
     sets: that choose
     """
@@ -67,7 +68,7 @@ def worth_asking(dev: Sweep, measure: str, sets: Sequence[str], n_states: int) -
         *shrinking(dev, dev, measure, n_states)["strategy"],
         *kinds(pd.DataFrame({"dev": scores, "test": scores}))["strategy"],
         *(str(scored.idxmax()) for _, scored in by_set.items()),
-        *scores.nlargest(LEADING).index,
+        *scores.nlargest(BEST_ON_DEV).index,
     ]
     return [parse(str(name)) for name in dict.fromkeys(named)]
 

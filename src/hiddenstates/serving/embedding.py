@@ -15,7 +15,7 @@ from hiddenstates.core.files import sha256
 from hiddenstates.encoding.choice import Choice
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.inputs.prompts import Side
-from hiddenstates.encoding.inspection.cutting import AT_ONCE, Cuts
+from hiddenstates.encoding.inspection.cutting import TEXTS_AT_ONCE, Cuts
 from hiddenstates.export.folder import CHOICE
 from hiddenstates.export.reading import read
 
@@ -63,6 +63,8 @@ class Exported:
         tokenizer: Any = self.model.tokenizer
         limit = int(self.model.max_seq_length or tokenizer.model_max_length)
         prompt = self.model.prompts.get("document", "")
-        batches = [[f"{prompt}{text}" for text in texts[i : i + AT_ONCE]] for i in range(0, len(texts), AT_ONCE)]
+        batches = [
+            [f"{prompt}{text}" for text in texts[i : i + TEXTS_AT_ONCE]] for i in range(0, len(texts), TEXTS_AT_ONCE)
+        ]
         lengths = [len(ids) for batch in batches for ids in tokenizer(batch, verbose=False)["input_ids"]]
         return Cuts.of(lengths, limit)

@@ -162,7 +162,7 @@ def test_over_all_passages_each_system_finds_what_its_definition_says_though_a_p
 ) -> None:
     monkeypatch.setattr(large, "SHARDS_A_PART", 2)
     monkeypatch.setattr(lists, "ON_DISK", 4 * 54)
-    monkeypatch.setattr(lists, "AT_ONCE", 3 * 54)
+    monkeypatch.setattr(lists, "SCORES_AT_ONCE", 3 * 54)
     monkeypatch.setattr(lists, "TITLES", 2)
     encode_sharded(bert, task.kb, TEXT, tmp_path / "shards", size=10)
     served = build_large(tmp_path / "shards", tmp_path / "index", factory)
@@ -208,7 +208,7 @@ def test_every_picture_is_stored_once_and_what_is_broken_named(task: Task, eye: 
 def test_where_views_gained_their_mean_is_stored(
     task: Task, eye: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images_everything, "SHARD", 3)
+    monkeypatch.setattr(images_everything, "PICTURES_PER_SHARD", 3)
     choice = Choice(LOOK.resolve(4), eye.fingerprint, {"views": 2, "kind": "crop"})
     stored = embed_everything(eye, task.kb, choice, 5, tmp_path / "views")
     names = list(stored.ids())

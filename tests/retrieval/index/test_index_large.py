@@ -225,7 +225,7 @@ TEXTS = [["rome", "rivers bern", "unknown"][i % 3] for i in range(len(QUERIES.id
 def test_words_beside_it_find_what_words_beside_the_index_in_memory_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str
 ) -> None:
-    monkeypatch.setattr(tables, "AT_ONCE", 30)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 30)
     monkeypatch.setattr(beside, "REACH", 20)  # so that words bring what vectors do not
     build_large(sharded(tmp_path / "e"), tmp_path / "index", factory, words=Beside(KB, 0.6))
     assert len(list((tmp_path / "index").glob("words-*.safetensors"))) == 7

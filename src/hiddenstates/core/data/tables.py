@@ -16,7 +16,7 @@ from datasets.utils import disable_progress_bars
 
 from hiddenstates.core.paths import scratch_folder
 
-AT_ONCE = 65_536
+ROWS_AT_ONCE = 65_536
 """Rows that are in memory at once; a table of more is read from disk when it is looked at."""
 
 Row = Mapping[str, Any]
@@ -26,7 +26,7 @@ disable_progress_bars()  # its bars end up in executed notebooks, and nothing he
 def table(rows: Iterable[Row], columns: tuple[str, ...]) -> Dataset:
     """Rows as a dataset of exactly these string columns; "" where a row has no such key."""
     schema = _strings(columns).arrow_schema
-    return _dataset(_kept((_batch(some, columns, schema) for some in _by(AT_ONCE, rows)), schema))
+    return _dataset(_kept((_batch(some, columns, schema) for some in _by(ROWS_AT_ONCE, rows)), schema))
 
 
 def _dataset(rows: pa.Table) -> Dataset:
@@ -63,7 +63,7 @@ def _kept(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
 def read_table(path: Path, columns: tuple[str, ...]) -> Dataset:
     # not Dataset.from_parquet: that copies the file into ~/.cache and believes the copy
     with pq.ParquetFile(path) as file:
-        found = _dataset(_kept(file.iter_batches(AT_ONCE), file.schema_arrow))
+        found = _dataset(_kept(file.iter_batches(ROWS_AT_ONCE), file.schema_arrow))
     if found.features != _strings(columns):
         raise ValueError(f"{path.name} has the columns {found.features}, not {', '.join(columns)}, all strings")
     return found
@@ -71,7 +71,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Dataset:
 
 def parts(rows: Dataset) -> Iterator[Dataset]:
     """The rows in order, so many at a time as are in memory at once."""
-    return (rows.select(range(first, min(first + AT_ONCE, len(rows)))) for first in range(0, len(rows), AT_ONCE))
+    return (
+        rows.select(range(first, min(first + ROWS_AT_ONCE, len(rows)))) for first in range(0, len(rows), ROWS_AT_ONCE)
+    )
 
 
 def places(rows: Dataset, ids: Collection[str]) -> dict[str, int]:

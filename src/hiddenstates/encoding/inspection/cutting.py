@@ -7,7 +7,7 @@ from itertools import chain, islice
 from hiddenstates.core.data import Task
 from hiddenstates.encoding.encoder import Encoder
 
-AT_ONCE = 1024
+TEXTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Cuts:
 def cuts(encoder: Encoder, texts: Iterable[str]) -> Cuts:
     """What the encoder cuts off these texts, so many of which are in memory at once."""
     reader, found, every = encoder.text, Cuts.of([], encoder.text.max_tokens), iter(texts)
-    while some := list(islice(every, AT_ONCE)):
+    while some := list(islice(every, TEXTS_AT_ONCE)):
         found += Cuts.of(reader.lengths(some), reader.max_tokens)
     return found
 

@@ -18,7 +18,7 @@ from hiddenstates.encoding.inputs.pixels import pixel_values
 from hiddenstates.encoding.inputs.readers import Batch, Input, Reader, Row, TextImage, TextReader
 from hiddenstates.encoding.models.files import load_config, load_image_processor, load_model
 
-AT_ONCE = 64
+IMAGES_AT_ONCE = 64
 """Images whose boxes are made in one batch, where they are stored."""
 
 
@@ -74,7 +74,7 @@ def store_boxes(boxes: GridBoxes, images: Iterable[Path]) -> StoredBoxes:
     first = first_of_content({path: path for path in images})
     paths = list(dict.fromkeys(first.values()))
     row = {path: i for i, path in enumerate(paths)}
-    made = [boxes.features(paths[i : i + AT_ONCE]) for i in range(0, len(paths), AT_ONCE)]
+    made = [boxes.features(paths[i : i + IMAGES_AT_ONCE]) for i in range(0, len(paths), IMAGES_AT_ONCE)]
     values = torch.cat(made) if made else torch.empty(0, boxes.side**2, boxes.vision.config.hidden_size)
     return StoredBoxes(values, {path: row[same] for path, same in first.items()}, boxes.side)
 

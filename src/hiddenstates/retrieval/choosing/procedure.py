@@ -30,7 +30,7 @@ PARTNERS = 5
 MIXED = 2
 """Spaces (a pooling, with a layer norm or without) for which weights of the layers are learned: the leading ones."""
 
-LEADING = 100
+LOOKED_AT = 100
 """Strategies that are looked at for these."""
 
 Scored = tuple[Sweep, Float64[np.ndarray, " _"]]  # sweeps of any length side by side
@@ -152,7 +152,7 @@ def _leading(scored: Sequence[Scored], default: AnyStrategy) -> list[AnyStrategy
     """The best first, none of which is the default."""
     scores = np.concatenate([values for _, values in scored])
     strategies = [strategy for part, _ in scored for strategy in part.strategies]
-    order = np.argsort(-scores, kind="stable")[:LEADING]
+    order = np.argsort(-scores, kind="stable")[:LOOKED_AT]
     return [strategies[i] for i in order if np.isfinite(scores[i]) and strategies[i] != default]
 
 

@@ -37,7 +37,7 @@ PSEUDO_QUERIES = 100
 """How many dev queries the prior counts for. It is the ratio of two variances: of one query's difference between two
 weights (about .1²), and of the difference between collections in what a weight gains on the mean (about .01²)."""
 
-AT_ONCE = 256  # queries whose scores are in memory, in float64
+QUERIES_AT_ONCE = 256  # queries whose scores are in memory, in float64
 
 Scores = Float64[np.ndarray, "query passage"]
 
@@ -128,8 +128,8 @@ def _blocks(
         raise LabError("words: they are not those of the states' passages in their order. Take Words.of(task.kb).")
     passages = _units(states.passages.embed(strategy, whitening).vectors)
     queries, texts = task.queries["id"][:], task.queries["text"][:]
-    for first in range(0, len(queries), AT_ONCE):
-        some = slice(first, first + AT_ONCE)
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        some = slice(first, first + QUERIES_AT_ONCE)
         asked = _units(states.queries.select(queries[some]).embed(strategy, whitening).vectors)
         own = queries[some] if task.ignore_identical_ids else []
         bm25 = words.without(own, words.scores(texts[some])).astype(np.float64)

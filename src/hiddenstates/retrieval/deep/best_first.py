@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64
 WIDTH = 24
 """It ends when so many of the best sets have been tried with every state more and less, and none better was found."""
 
-AT_ONCE = 16  # sets that are tried together
+SETS_AT_ONCE = 16  # sets that are tried together
 
 Members = Bool[np.ndarray, "set layer"]
 Toggled = Callable[[Members], Float64[np.ndarray, "set layer_and_itself"]]
@@ -23,7 +23,7 @@ def best_first(n_layers: int, toggled: Toggled, scores: dict[int, float], most: 
     found, done = dict(scores), set[int]()
     while len(found) < most:
         leading = sorted(found, key=lambda one: (-found[one], one.bit_count(), one))[:WIDTH]
-        ahead = [one for one in leading if one not in done][:AT_ONCE]
+        ahead = [one for one in leading if one not in done][:SETS_AT_ONCE]
         if not ahead:
             break
         done.update(ahead)

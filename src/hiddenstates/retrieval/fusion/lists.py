@@ -25,7 +25,7 @@ from hiddenstates.retrieval.index.whole import products, whole_scores
 
 ON_DISK = 2**28
 """Scores of one list that lie on disk at once: 1 GB."""
-AT_ONCE = 2**21
+SCORES_AT_ONCE = 2**21
 """Passages' scores that are joined at once: all that is made of them takes some 300 MB."""
 TITLES = 8192
 """Titles that are embedded at once."""
@@ -117,7 +117,7 @@ class Lists:
         """The questions, or these of them, in order: as many at once as memory has room for."""
         rows = [row for row, id in enumerate(self.texts.ids) if queries is None or id in queries]
         for stored, places in self._stored(rows):
-            for few in _slices(len(places), AT_ONCE // self._n):
+            for few in _slices(len(places), SCORES_AT_ONCE // self._n):
                 yield stored.block(places[few])
 
     def _stored(self, rows: list[int]) -> "Iterator[tuple[_Stored, list[int]]]":

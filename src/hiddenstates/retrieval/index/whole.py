@@ -11,7 +11,7 @@ from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index.bundle import IndexBundle
 from hiddenstates.retrieval.index.stored import parts
 
-AT_ONCE = 2**23
+SCORES_ASKED = 2**23
 """So many scores are asked of an index at once; with the rows they are of, 100 MB."""
 
 Scores = Float32[np.ndarray, "query passage"]
@@ -26,7 +26,7 @@ def whole_scores(bundle: IndexBundle, queries: Embeddings, folder: Path | None) 
     found = on_disk((len(queries.ids), len(bundle.ids)), folder)
     found[:] = np.nan
     for first, part in parts(bundle.index):
-        step = max(1, AT_ONCE // max(1, part.ntotal))
+        step = max(1, SCORES_ASKED // max(1, part.ntotal))
         for start in range(0, len(found), step):
             scores, rows = part.search(queries.vectors[start : start + step], part.ntotal)
             query, place = np.nonzero(rows >= 0)

@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-AT_ONCE = 1024  # passages of which all candidates' scores are in the cache
+PASSAGES_AT_ONCE = 1024  # passages of which all candidates' scores are in the cache
 
 
 @numba.njit(cache=True, parallel=True)
@@ -17,9 +17,9 @@ def count_blends(scores, first, second, weight, low, high, offsets, capacity):  
     near = np.empty((n_queries, capacity, 3), dtype=np.int32)
     found = np.zeros(n_queries, dtype=np.int64)
     for query in numba.prange(n_queries):
-        total = np.empty(AT_ONCE, dtype=np.float32)
-        for start in range(0, n_passages if offsets[query] < offsets[query + 1] else 0, AT_ONCE):
-            stop = min(start + AT_ONCE, n_passages)
+        total = np.empty(PASSAGES_AT_ONCE, dtype=np.float32)
+        for start in range(0, n_passages if offsets[query] < offsets[query + 1] else 0, PASSAGES_AT_ONCE):
+            stop = min(start + PASSAGES_AT_ONCE, n_passages)
             for joined in range(len(first)):
                 mixed = total[: stop - start]
                 _mix(scores[first[joined], query, start:stop], scores[second[joined], query, start:stop],
