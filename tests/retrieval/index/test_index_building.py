@@ -7,9 +7,11 @@ import pytest
 from vectors import PASSAGES, QUERIES, RAW, embeddings, knowledge
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.pooled import Embeddings
-from hiddenstates.retrieval.index import added, agreement, build_index, building, missing
-from hiddenstates.retrieval.index.building import filled
+from hiddenstates.retrieval.index import added, agreement, build_index, missing, training
+from hiddenstates.retrieval.index.building import trainings_of
+from hiddenstates.retrieval.index.training import REFINED, _train_on_few, filled
 
 FACTORIES = [
     "Flat",
@@ -47,13 +49,13 @@ def test_few_vectors_train_without_a_line_for_each_clustering(capfd: pytest.Capt
 
 def test_it_is_trained_on_rows_drawn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first rows are one topic: cells trained on them would leave all others in one cell."""
-    monkeypatch.setattr(building, "TRAINED_ON", 20)
-    drawn = building._sample(PASSAGES.vectors, seed=0)
+    monkeypatch.setattr(training, "TRAINED_ON", 20)
+    drawn = training.sampled(PASSAGES.vectors, seed=0)
     rows = [int(np.flatnonzero((PASSAGES.vectors == vector).all(1))[0]) for vector in drawn]
     assert len(set(rows)) == 20
     assert max(rows) > 100
-    assert (building._sample(PASSAGES.vectors, seed=0) == drawn).all()
-    assert not (building._sample(PASSAGES.vectors, seed=1) == drawn).all()
+    assert (training.sampled(PASSAGES.vectors, seed=0) == drawn).all()
+    assert not (training.sampled(PASSAGES.vectors, seed=1) == drawn).all()
 
 
 def test_placeholders_by_hand() -> None:
@@ -135,3 +137,36 @@ def test_a_passage_that_changed_or_went_is_refused(now: object) -> None:
     for attempt in (lambda: missing(younger, now), lambda: added(younger, NEW, now)):  # type: ignore[arg-type]
         with pytest.raises(LabError, match=r"An index takes passages in, never back: build it again"):
             attempt()
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [
+        "SQ8",
+        "IVF9,Flat nprobe=3",
+        "HNSW8 efSearch=20",
+        "NSG16,Flat",
+        "L2norm,PQ8x4fs,RFlat",
+        "PQ8x4fs,Refine(SQ8)",
+        "PQ8x4fs,RFlat k_factor_rf=4",
+        "IVF5,PQ8x4fs,RFlat nprobe=3,k_factor_rf=4",
+        "PCA8,PQ4x4fs,Refine(PQ8x4fs)",
+    ],
+)
+def test_what_was_trained_for_another_kind_makes_the_very_index_that_faiss_makes(factory: str) -> None:
+    structure, _, settings = factory.partition(" ")
+    trainings = trainings_of(PASSAGES)
+    others = [structure, REFINED.sub(r"\1", structure), f"{structure},RFlat", factory]
+    for other in others:
+        build_index(PASSAGES, other, trainings=trainings)
+    with one_thread():
+        wanted = faiss.index_factory(PASSAGES.vectors.shape[1], structure, faiss.METRIC_INNER_PRODUCT)
+        _train_on_few(wanted)
+        wanted.train(PASSAGES.vectors)
+        wanted.add(PASSAGES.vectors)
+    for setting in filter(None, settings.split(",")):
+        name, _, value = setting.partition("=")
+        faiss.ParameterSpace().set_index_parameter(wanted, name, float(value))
+    found = build_index(PASSAGES, factory, trainings=trainings).index
+    assert np.array_equal(faiss.serialize_index(found), faiss.serialize_index(wanted))
+    assert trainings.spared > 0

@@ -17,7 +17,7 @@ from hiddenstates.core.errors import LabError
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.sharding.sharded import MANIFEST
 from hiddenstates.encoding.sharding.shards import save_embeddings
-from hiddenstates.retrieval.index import IndexBundle, added, agreement, beside, build_index, building, large
+from hiddenstates.retrieval.index import IndexBundle, added, agreement, beside, build_index, large, training
 from hiddenstates.retrieval.index.beside import Beside
 from hiddenstates.retrieval.index.large import build_large
 
@@ -47,7 +47,7 @@ def sharded(folder: Path, whole: Embeddings = PASSAGES, size: int = 32) -> Path:
 def test_it_finds_what_the_index_in_memory_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str, sampled: int
 ) -> None:
-    monkeypatch.setattr(building, "TRAINED_ON", sampled)
+    monkeypatch.setattr(training, "TRAINED_ON", sampled)
     build_large(sharded(tmp_path / "e"), tmp_path / "index", factory)
     whole = IndexBundle.load(tmp_path / "index", QUERIES)
     for depth in (10, 120):  # a part holds 64

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
+from hiddenstates.core.files import let_go
 from hiddenstates.retrieval.deep.counting import count_named
 from hiddenstates.retrieval.deep.near import Packed
 from hiddenstates.retrieval.ranks.exact import TIE, count_judged
@@ -63,6 +64,7 @@ class Centred:
         for layer, mean in enumerate(means):
             np.subtract(states[layer], mean, out=values[layer], casting="same_kind")
             spread[layer] = np.linalg.norm(values[layer], axis=1).max()
+            let_go(states)  # of what is mapped, few rows are read from now on
         return cls(values, means, spread)
 
 

@@ -28,7 +28,6 @@ from hiddenstates.encoding.sharding.sharded import shard_paths
 from hiddenstates.encoding.sharding.shards import about as said_by, load_embeddings
 from hiddenstates.retrieval.bm25 import write_words
 from hiddenstates.retrieval.index.beside import Beside, check_beside
-from hiddenstates.retrieval.index.building import METRICS, drawn, filled, trained
 from hiddenstates.retrieval.index.bundle import IndexBundle, Metric
 from hiddenstates.retrieval.index.stored import (
     IDS,
@@ -41,6 +40,7 @@ from hiddenstates.retrieval.index.stored import (
     write_manifest,
     writing,
 )
+from hiddenstates.retrieval.index.training import METRICS, Trainings, drawn, filled, trained
 
 SHARDS_A_PART = 16
 """Of MiniLM's vectors 200 MB: what is in memory while a part is built."""
@@ -162,7 +162,7 @@ def _once(path: Path, make: Callable[[], Any]) -> Path:
 
 
 def _start(plan: _Plan) -> Any:
-    return trained(_sample(plan), plan.factory, METRICS[plan.metric])
+    return trained(Trainings(_sample(plan), METRICS[plan.metric]), plan.factory)
 
 
 def _sample(plan: _Plan) -> Float32[np.ndarray, "chosen width"]:

@@ -14,8 +14,9 @@ import pandas as pd
 from hiddenstates.core.relevance import Run
 from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.pooled import Embeddings
-from hiddenstates.retrieval.index.building import TooFewError, added, build_index, filled, trained
+from hiddenstates.retrieval.index.building import added, build_index, trainings_of
 from hiddenstates.retrieval.index.bundle import IndexBundle
+from hiddenstates.retrieval.index.training import TooFewError, Trainings, filled, trained
 
 SINGLES = 200
 """Queries that are asked one by one."""
@@ -30,7 +31,7 @@ COUNTERS: Any = faiss.cvar
 
 @dataclass(frozen=True)
 class Candidate:
-    """An index, and the seconds that building it took."""
+    """An index, and the seconds that building it takes, alone."""
 
     bundle: IndexBundle
     seconds: float
@@ -44,19 +45,20 @@ def trainable(passages: Embeddings, factories: Iterable[str]) -> list[str]:
 
 def _trains(factory: str, vectors: np.ndarray) -> bool:
     try:
-        trained(vectors, factory, faiss.METRIC_INNER_PRODUCT)
+        trained(Trainings(vectors, faiss.METRIC_INNER_PRODUCT), factory)
     except TooFewError:
         return False
     return True
 
 
 def candidates(passages: Embeddings, factories: Iterable[str], seed: int = 0) -> list[Candidate]:
-    """An index by each of the factories; two that come to the same are one."""
-    built: dict[str, Candidate] = {}
+    """An index by each of the factories; two that come to the same are one. What two of them share is trained once."""
+    trainings, built = trainings_of(passages, seed=seed), dict[str, Candidate]()
     for factory in factories:
-        start = perf_counter()
-        bundle = build_index(passages, factory, seed=seed)
-        built.setdefault(bundle.factory, Candidate(bundle, perf_counter() - start))
+        start, spared = perf_counter(), trainings.spared
+        bundle = build_index(passages, factory, seed=seed, trainings=trainings)
+        alone = perf_counter() - start + trainings.spared - spared
+        built.setdefault(bundle.factory, Candidate(bundle, alone))
     return list(built.values())
 
 
@@ -116,7 +118,9 @@ def split(embeddings: Embeddings, share: float, seed: int) -> tuple[Embeddings, 
 
 def grown(built: Iterable[Candidate], old: Embeddings, new: Embeddings, seed: int = 0) -> list[IndexBundle]:
     """The same indexes, built of the old passages only, the new ones added."""
-    return [added(build_index(old, candidate.bundle.factory, seed=seed), new) for candidate in built]
+    trainings = trainings_of(old, seed=seed)
+    factories = [candidate.bundle.factory for candidate in built]
+    return [added(build_index(old, factory, seed=seed, trainings=trainings), new) for factory in factories]
 
 
 def _rows(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:
