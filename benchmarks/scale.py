@@ -16,10 +16,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter, sleep
+from typing import Any
 
 THREADS = 2
 os.environ |= {"OMP_NUM_THREADS": str(THREADS), "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -62,10 +63,8 @@ def synthesize(n: int, folder: Path) -> None:
 def write(kind: str, n: int, folder: Path) -> Numbers:
     """A dataset on disk of n passages, drawn from those of the countries; of short ones only a title, numbered."""
     from hiddenstates.core.data import PASSAGE_COLUMNS, table
-    from hiddenstates.core.params import Countries
-    from hiddenstates.corpora.countries.world import read_world
 
-    rows = read_world(Countries(cities=30_000)).passages
+    rows = countries()
     order = np.random.default_rng(0).permutation(len(rows))
     if kind == "short":
         drawn = [{"id": f"p{i}", "title": f"{i} {rows[order[i % len(rows)]]['title']}"} for i in range(n)]
@@ -73,6 +72,15 @@ def write(kind: str, n: int, folder: Path) -> Numbers:
         drawn = [rows[i] for i in order[:n]]
     table(drawn, PASSAGE_COLUMNS).save_to_disk(folder / f"{kind}-{n}")
     return {"rows": len(drawn)}
+
+
+@cache
+def countries() -> Sequence[Mapping[str, Any]]:
+    """The passages of all countries and of 30,000 cities."""
+    from hiddenstates.core.params import Countries
+    from hiddenstates.corpora.countries.world import read_world
+
+    return read_world(Countries(cities=30_000)).passages
 
 
 def encode(kind: str, n: int, folder: Path) -> Numbers:

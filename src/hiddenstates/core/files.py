@@ -144,7 +144,8 @@ def write_tensors(tensors: Mapping[str, np.ndarray], path: Path, about: str | No
     """A safetensors file, `about` in its header: the bytes of safetensors' own `save_file`, written one row at a time.
 
     That holds every tensor in memory twice, and the states of a deep model leave no room for it. Each row is laid out
-    as it is written: one that a selection or a transposition left in another order comes back as it was.
+    as it is written: one that a selection or a transposition left in another order comes back as it was. Of a tensor
+    on disk no more than a row is in memory.
     """
     # one key: the header keeps no order between several, and the file must come out the same twice
     header: dict[str, object] = {} if about is None else {"__metadata__": {"about": about}}
@@ -162,6 +163,7 @@ def write_tensors(tensors: Mapping[str, np.ndarray], path: Path, about: str | No
         for name in order:
             for row in tensors[name] if tensors[name].ndim else [tensors[name]]:
                 file.write(np.ascontiguousarray(row).data)
+                let_go(row)
 
 
 def mapped_tensors(path: Path) -> dict[str, np.ndarray]:
