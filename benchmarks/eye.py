@@ -3,7 +3,7 @@
 Names alone, made-up flags alone, and both in turn. Each looks at views of flags that it never saw and searches all
 flags, clean ones and the mean of several views of each: the share of views whose flag is first, its 95% interval over
 the countries. Beside them pixels, the tower before its first epoch, and the names of countries that it was trained on.
-A minute or two per training. Run: python benchmarks/eye.py [--seeds N] [--views N]
+A minute or two per training. Run: python benchmarks/eye.py [--seeds SEED ...] [--views N]
 """
 
 import argparse
@@ -42,7 +42,7 @@ DIETS = {
 """What each changes in the section `pretrain`."""
 
 
-def main(seeds: int, n_views: int) -> None:
+def main(seeds: Sequence[int], n_views: int) -> None:
     torch.set_num_threads(1)
     sections = load_params(params_file())
     corpus, params = sections["corpus"], sections["pretrain"]
@@ -60,7 +60,7 @@ def main(seeds: int, n_views: int) -> None:
     flat = (some.pixels.flatten(1).numpy() for some in (views["new"], clean))
     asking, stored = (part - part.mean(1, keepdims=True) for part in flat)
     told(knowledge, views["new"], "pixels", asking, {"clean": stored}, clean.codes)
-    for seed in range(seeds):
+    for seed in seeds:
         for name, about in DIETS.items():
             start = process_time()
             made = trained(knowledge, views["train"], tokenizer, changed(params, seed, about))
@@ -112,6 +112,6 @@ def told(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--views", type=int, default=8, help="of each flag, whose mean is stored")
     main(*vars(parser.parse_args()).values())

@@ -141,10 +141,13 @@ def test_weights_of_queries_are_those_of_the_mean() -> None:
 def test_among_many_that_differ_by_nothing_few_are_told_apart_and_all_that_do_differ() -> None:
     random, groups = np.random.default_rng(0), [str(i // 2) for i in range(80)]
     noise = random.normal(size=(2000, 80))
-    assert told_apart(noise, groups, 0).sum() <= 1
-    assert told_apart(noise + 2, groups, 0).all()
-    assert not told_apart(np.ones((3, 10)), list("aabbccddee"), 0).any()  # 5 groups
-    assert not told_apart(np.zeros((3, 80)), groups, 0).any()
+    baseline, same = random.normal(size=80), np.ones(80)
+    assert told_apart(noise + baseline, baseline, same, groups, 0).sum() <= 1
+    assert told_apart(noise + 2 + baseline, baseline, same, groups, 0).all()
+    half = np.arange(80) < 40  # the others weigh nothing: that they differ is not seen
+    assert told_apart(noise + 2 * half, 0 * same, 1.0 * ~half, groups, 0).sum() <= 1
+    assert not told_apart(np.ones((3, 10)), np.zeros(10), np.ones(10), list("aabbccddee"), 0).any()  # 5 groups
+    assert not told_apart(np.ones((3, 80)), same, same, groups, 0).any()
 
 
 def test_the_same_seed_says_the_same() -> None:

@@ -201,9 +201,13 @@ def widening(residuals: Weights, ways: Sequence[Codes], weights: Weights) -> flo
 
 
 def told_apart(
-    differences: Float[np.ndarray, "candidate query"], groups: Sequence[str], seed: int
+    values: Float[np.ndarray, "candidate query"],
+    baseline: Float[np.ndarray, " query"],
+    weights: Float64[np.ndarray, " query"],
+    groups: Sequence[str],
+    seed: int,
 ) -> Bool[np.ndarray, " candidate"]:
-    """Which of many candidates surely differ from nothing, so that one false among all comes with at most 5%.
+    """Which of many candidates surely differ from the baseline, so that one false among all comes with at most 5%.
 
     The same random signs for all: the largest of their standardised sums is what each one's must exceed (Westfall &
     Young 1993). It costs two products of matrices, however many candidates there are.
@@ -211,10 +215,10 @@ def told_apart(
     codes = _codes(groups)
     signs = _signs(int(codes.max()) + 1, seed, TOGETHER).astype(np.float32)
     indicator = np.eye(codes.max() + 1, dtype=np.float32)[codes]
-    largest, seen = np.zeros(len(signs)), np.zeros(len(differences))
-    for first in range(0, len(differences), 1 + SUMS_AT_ONCE // len(signs)):
+    largest, seen = np.zeros(len(signs)), np.zeros(len(values))
+    for first in range(0, len(values), 1 + SUMS_AT_ONCE // len(signs)):
         rows = slice(first, first + 1 + SUMS_AT_ONCE // len(signs))
-        sums = differences[rows].astype(np.float32) @ indicator
+        sums = ((values[rows] - baseline) * weights).astype(np.float32) @ indicator
         scale = np.sqrt(np.square(sums).sum(1))
         sums /= np.where(scale > 0, scale, 1.0)[:, None]
         seen[rows] = np.abs(sums.sum(1))

@@ -124,8 +124,8 @@ def not_told_apart(
     in the choice; queries about one entity get one sign.
     """
     weights = equally(task, sets, np.isin(task.queries["set"][:], list(sets)))
-    differences = (swept.values[measure] - values) * weights
-    apart = told_apart(differences, next(iter(task.clusters().values())), seed)
+    groups = next(iter(task.clusters().values()))
+    apart = told_apart(swept.values[measure], values, weights, groups, seed)
     others = np.array([other != strategy for other in swept.strategies])
     return int((others & ~apart).sum())
 

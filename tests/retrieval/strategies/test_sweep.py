@@ -239,6 +239,10 @@ def test_whitened_pairs_correlate_as_their_embeddings(whitened: Sweep) -> None:
     run = search(states(), pairs, strategy, 1, fitted(strategy, states().passages.select(TRAIN)))
     expected = correlate(run.select(pairs.select(set="a").qrels), pairs.select(set="a").qrels)
     assert_allclose(found.means.loc[str(strategy), "a"]["pearson"], expected["pearson"], atol=1e-5)
+    alone = sweep(states(), pairs, ["spearman"], (True,), [0.5], TRAIN)
+    assert list(alone.values) == ["spearman"]
+    assert (alone.values["spearman"] == found.values["spearman"]).all()
+    assert alone.means["a"]["spearman"].equals(found.means["a"]["spearman"])
 
 
 def test_a_state_that_does_not_vary_is_left_out_of_whitening() -> None:

@@ -66,7 +66,7 @@ def sweep_words(
             np.hstack(found) for found in zip(*(_row(block, pairs, task, weights) for block in blocks), strict=True)
         ]
     if task.measure == "similarity":
-        return from_cosines(np.stack(rows), task, systems, [])
+        return from_cosines(np.stack(rows), task, measures, systems, [])
     return by_rank(np.stack(rows), pairs, task, measures, systems, [])
 
 

@@ -53,7 +53,7 @@ def sweep_joined(
     parts = [_Part(strategy, asked, states.passages, whitening) for strategy in candidates]
     if task.measure == "similarity":
         exact = grid.mixed(np.array([part.cosines(pairs.query, pairs.passage) for part in parts]))
-        return from_cosines(exact, task, grid.strategies, [])
+        return from_cosines(exact, task, measures, grid.strategies, [])
     ranks = np.concatenate([1 + _above(parts, grid, block, first) for first, block in _blocks(parts, pairs)])
     return by_rank(ranks.T, pairs, task, measures, grid.strategies, [])
 

@@ -4,7 +4,7 @@ Retrieval goes by the ranks of gram.py, sentence similarity by the cosines of th
 Where a model has so many states that all sets are too many, deep/ searches among them; what it finds is scored here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,13 @@ MOST = 20_000
 
 SMALL = 1_100
 """Strategies of a space that are scored sooner all together than some of them one by one. 9 states have 1,013."""
+
+
+CORRELATIONS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "spearman": lambda cosines, grades: shares(rankdata(cosines, axis=1), rankdata(grades)),
+    "pearson": shares,
+}
+"""What each pair has in the correlation of cosines [strategy, pair] with grades [pair]."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,8 @@ def extended(
     known = set(swept.strategies)
     asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     new = {strategy: whitening for strategy, whitening in strategies.items() if strategy not in known}
+    if not new:
+        return swept
     pairs = judged_pairs(task)
     added = [
         _single(strategy, whitening, asked, pairs, task, measures)
@@ -263,7 +272,7 @@ def _by_scorer(
 ) -> Sweep:
     """named: what the scorer calls the strategies"""
     if isinstance(scorer, Similar):
-        return from_cosines(scorer.cosines(named), task, strategies, constant)
+        return from_cosines(scorer.cosines(named), task, measures, strategies, constant)
     return by_rank(scorer.ranks(named), scorer.pairs, task, measures, strategies, constant)
 
 
@@ -296,7 +305,7 @@ def _scored(
     """where: the place of each strategy in the ranks, combine and subset."""
     pairs = judged_pairs(task)
     if task.measure == "similarity":
-        return from_cosines(subset_cosines(queries, passages, pairs)[where], task, strategies, constant)
+        return from_cosines(subset_cosines(queries, passages, pairs)[where], task, measures, strategies, constant)
     best = all(parse_measure(name)[0] == "mrr" for name in measures)
     ranks = subset_ranks(queries, passages, pairs, best)[where]
     return by_rank(ranks, pairs.where(pairs.counted(best)), task, measures, strategies, constant)
@@ -321,11 +330,16 @@ def by_rank(
 def from_cosines(
     cosines: Float64[np.ndarray, "strategy pair"],
     task: Task,
+    measures: Sequence[str],
     strategies: Sequence[AnySystem],
     constant: Sequence[AnyStrategy],
 ) -> Sweep:
-    """The sweep of strategies whose cosines of the judged pairs are known, for similarity."""
-    correlated = _correlated(cosines, task)
+    """The sweep of strategies whose cosines of the judged pairs are known, for similarity.
+
+    measures: both correlations, where it names neither
+    """
+    wanted = [name for name in CORRELATIONS if name in measures] or list(CORRELATIONS)
+    correlated = _correlated(cosines, task, wanted)
     single = {name: shared.astype(np.float32) for name, shared in correlated.items()}
     return Sweep(list(strategies), _means(correlated, task, strategies), single, list(constant))
 
@@ -363,23 +377,21 @@ def _means(
 
 
 def _correlated(
-    cosines: Float64[np.ndarray, "strategy pair"], task: Task
+    cosines: Float64[np.ndarray, "strategy pair"], task: Task, measures: Sequence[str]
 ) -> dict[str, Float64[np.ndarray, "strategy query"]]:
     """What each query's pairs have in the correlation of its set, so that their mean is that correlation."""
     rows = [task.qrels[query] for query in task.queries["id"][:]]
     grades = np.array([grade for row in rows for grade in row.values()])
     query_of = np.repeat(np.arange(len(rows)), list(map(len, rows)))
     sets = np.array(task.queries["set"][:])
-    found = {name: np.zeros((len(cosines), len(rows))) for name in ("spearman", "pearson")}
+    found = {name: np.zeros((len(cosines), len(rows))) for name in measures}
     for name in task.sets:
         inside = sets[query_of] == name
         ours, truth, places = cosines[:, inside], grades[inside], query_of[inside]
         first = np.flatnonzero(np.diff(places, prepend=-1))
         weight = (sets == name).sum() / inside.sum()
-        for measure, part in {
-            "spearman": shares(rankdata(ours, axis=1), rankdata(truth)),
-            "pearson": shares(ours, truth),
-        }.items():
+        for measure in measures:
+            part = CORRELATIONS[measure](ours, truth)
             found[measure][:, places[first]] = weight * np.add.reduceat(part, first, axis=1)
     return found
 
@@ -389,12 +401,19 @@ def _table(columns: dict[tuple[str, str], np.ndarray], strategies: Sequence[AnyS
     return table.rename_axis(columns=("set", "measure"))
 
 
-def _joined(parts: Sequence[Sweep]) -> Sweep:
-    whole = _stacked(parts)
-    order = sorted(range(len(whole.strategies)), key=lambda i: _simplicity(whole.strategies[i]))
-    values = {m: rows[order] for m, rows in whole.values.items()}
-    strategies = [whole.strategies[i] for i in order]
-    return replace(whole, strategies=strategies, means=whole.means.iloc[order], values=values)
+def _joined(parts: list[Sweep]) -> Sweep:
+    """The parts as one, the simplest strategies first. The list is emptied on the way, so that parts can be let go."""
+    strategies = [strategy for part in parts for strategy in part.strategies]
+    order = sorted(range(len(strategies)), key=lambda i: _simplicity(strategies[i]))
+    place = np.argsort(order)
+    values = {m: np.empty((len(place), table.shape[1]), table.dtype) for m, table in parts[0].values.items()}
+    about = _stacked([replace(part, values={}) for part in parts])
+    while parts:
+        part = parts.pop()
+        place, rows = np.split(place, [len(place) - len(part.strategies)])
+        for measure, table in values.items():
+            table[rows] = part.values[measure]
+    return replace(about, strategies=[strategies[i] for i in order], means=about.means.iloc[order], values=values)
 
 
 def _simplicity(strategy: AnySystem) -> tuple[int, int, str]:
