@@ -24,8 +24,8 @@ from hiddenstates.encoding.sharding.engines import LOCAL, Engine
 from hiddenstates.encoding.sharding.shards import SHARD, Work, load_embeddings
 
 MANIFEST = "manifest.json"
-SHARD_BYTES = 450_000_000
-"""Of pooled states, which memory holds a shard at a time: all those of MiniLM under 5 poolings, of `SHARD` items."""
+SHARD_BYTES = 300_000_000
+"""Of pooled states, which memory holds a shard at a time: all those of MiniLM under 5 poolings, of 5,580 items."""
 
 
 def pool_task(
