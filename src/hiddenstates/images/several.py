@@ -106,7 +106,7 @@ def _parts(
     for start in range(0, len(clean.ids), PICTURES_AT_ONCE):
         names = clean.ids[start : start + PICTURES_AT_ONCE]
         with TemporaryDirectory() as folder:
-            files = [Path(folder, f"{i}.png") for i in range(len(names))]
+            files = [Path(folder, f"{i}.bmp") for i in range(len(names))]  # not packed: they are read at once
             for name, file in zip(names, files, strict=True):
                 view(read_image(root / name), draws.generator("view", *key, name), side).save(file)
             yield encoder.pool(names, files, list(clean.values))
