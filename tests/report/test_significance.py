@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from memory import taken
 from scipy.stats import spearmanr
 
 from hiddenstates.report.significance import (
@@ -148,6 +149,12 @@ def test_among_many_that_differ_by_nothing_few_are_told_apart_and_all_that_do_di
     assert told_apart(noise + 2 * half, 0 * same, 1.0 * ~half, groups, 0).sum() <= 1
     assert not told_apart(np.ones((3, 10)), np.zeros(10), np.ones(10), list("aabbccddee"), 0).any()  # 5 groups
     assert not told_apart(np.ones((3, 80)), same, same, groups, 0).any()
+
+
+def test_differences_of_many_are_never_in_memory_together() -> None:
+    values = np.random.default_rng(0).random((30_000, 500), dtype=np.float32)
+    groups = [str(i) for i in range(500)]
+    assert taken(lambda: told_apart(values, values[0], np.ones(500), groups, 0)) < 2 * values.nbytes
 
 
 def test_the_same_seed_says_the_same() -> None:

@@ -1,5 +1,8 @@
+from functools import partial
+
 import numpy as np
 import pytest
+from memory import taken
 from numpy.testing import assert_allclose
 
 from hiddenstates.encoding.inspection.geometry import alignment, crowding, lengths, nearest_alone, units
@@ -61,3 +64,9 @@ def test_only_the_right_item_alone_is_found() -> None:
     items = states([1, 0], [0, 1], [0, 1])
     queries = states([2, 1], [2, 1], [1, 2], [1, 1])  # nearest: item 0; item 0; items 1 and 2; all three
     assert nearest_alone(queries, items, np.array([0, 1, 1, 0])).tolist() == [True, False, False, False]
+
+
+def test_of_many_layers_two_are_in_memory_at_once() -> None:
+    layers = np.random.default_rng(0).standard_normal((30, 3000, 64), dtype=np.float32)
+    for measure in (lengths, crowding, alignment):
+        assert taken(partial(measure, layers)) < layers.nbytes / 2

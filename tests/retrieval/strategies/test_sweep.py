@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from memory import taken
 from numpy.testing import assert_allclose, assert_array_equal
 from random_states import MEASURES, N_PASSAGES, N_QUERIES, TRAIN, states, task
 from tiny import STATES
@@ -17,7 +18,7 @@ from hiddenstates.encoding.models.baseline import Baseline
 from hiddenstates.encoding.models.head import Normalize
 from hiddenstates.retrieval.measures import correlate, evaluate
 from hiddenstates.retrieval.search import search
-from hiddenstates.retrieval.strategies.sweep import Sweep, sweep
+from hiddenstates.retrieval.strategies.sweep import Sweep, _joined, _table, sweep
 
 N_SUBSETS = 2 ** len(STATES) - 1
 N_STRATEGIES = N_SUBSETS + (N_SUBSETS - len(STATES))  # a single layer is neither summed nor concatenated
@@ -43,6 +44,33 @@ def test_every_strategy_is_listed_once_the_simplest_first(swept: Sweep) -> None:
     assert sizes == sorted(sizes)
     assert {(s.combine == "single", len(s.layers) == 1) for s in swept.strategies} == {(True, True), (False, False)}
     assert not {s.combine for s in swept.strategies} - {"single", "sum", "concat"}
+
+
+def part(n_strategies: int, n_queries: int, seed: int) -> Sweep:
+    """Of strategies of one state and of two, in no order."""
+    strategies = [
+        Strategy(((i,), (i, i + 1))[i % 2], ("single", "sum")[i % 2], f"p{seed}") for i in range(n_strategies)
+    ]
+    values = np.random.default_rng(seed).random((n_strategies, n_queries), dtype=np.float32)
+    return Sweep(strategies, _table({("a", "mrr@10"): values.mean(1)}, strategies), {"mrr@10": values}, [])
+
+
+def test_parts_become_one_by_one_what_they_are_together() -> None:
+    parts = [part(5, 3, seed) for seed in range(3)]
+    row = {str(s): values for one in parts for s, values in zip(one.strategies, one.values["mrr@10"], strict=True)}
+    whole = _joined(parts)
+    names = [str(strategy) for strategy in whole.strategies]
+    assert len(set(names)) == len(row) == 15
+    assert [len(strategy.layers) for strategy in whole.strategies] == [1] * 9 + [2] * 6
+    assert_array_equal(whole.values["mrr@10"], [row[name] for name in names])
+    assert_allclose(whole.means["a", "mrr@10"], whole.values["mrr@10"].mean(1))
+
+
+def test_the_scores_of_many_strategies_are_copied_once() -> None:
+    parts = [part(1000, 2000, seed) for seed in range(4)]
+    size = sum(one.values["mrr@10"].nbytes for one in parts)
+    assert taken(lambda: _joined(parts)) < 1.3 * size
+    assert parts == []
 
 
 def duplicates() -> tuple[TaskStates, Task]:
