@@ -40,8 +40,25 @@ def test_without_a_jupyter_path_there_is_none_afterwards(monkeypatch: pytest.Mon
     assert "JUPYTER_PATH" not in os.environ
 
 
-def test_a_notebook_runs_in_it_and_garbage_is_collected_seldom(foreign: Path) -> None:
+FOUND = """
+from pathlib import Path
+
+
+class Circle:
+    def __init__(self):
+        self.own, self.found = self, Path({found!r}).touch
+
+    def __del__(self):
+        self.found()
+
+
+circle = Circle()
+"""
+
+
+def test_a_notebook_runs_in_it_and_garbage_is_looked_for_seldom_and_not_at_the_end(foreign: Path) -> None:
     cells = [nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})]
+    cells.append(nbformat.v4.new_code_cell(FOUND.format(found=str(foreign / "found"))))
     cells.append(nbformat.v4.new_code_cell("import gc, sys\nprint(sys.executable, n, gc.get_threshold()[0])"))
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), foreign / "n.ipynb")
@@ -49,3 +66,4 @@ def test_a_notebook_runs_in_it_and_garbage_is_collected_seldom(foreign: Path) ->
     done = nbformat.read(foreign / "done.ipynb", as_version=4)
     assert done.cells[-1].outputs[0].text == f"{sys.executable} 2 10000\n"
     assert done.metadata.kernelspec.name == "python3"
+    assert not (foreign / "found").exists()

@@ -147,6 +147,17 @@ def test_names_keep_their_order_over_batches(blanks: Any, monkeypatch: pytest.Mo
     assert list(whole.loc[whole["place"] == HEAD, "name"]) == names
 
 
+def test_in_lower_case_every_name_is_read_as_it_then_stands_whether_it_has_a_case_or_not(blanks: Any) -> None:
+    """Names without a case, whose sentence was read already, between others; each against its own lower case."""
+    names = ["Rome", "東京", "rome", "ROME Ab", "…", "القاهرة", "aRome"]
+    lower = audit_places(blanks, names).query("place == @LOWER")
+    written = audit_places(blanks, [name.lower() for name in names]).query("place == @SENTENCE")
+    counted = ["words", "whole words", "pieces", "unknowns", "outcome"]
+    assert lower[counted].to_numpy().tolist() == written[counted].to_numpy().tolist()
+    assert list(lower["name"]) == names
+    assert lower["pieces"].nunique() > 3
+
+
 def test_no_names_make_an_empty_table(blanks: Any) -> None:
     assert len(audit_places(blanks, [])) == 0
     assert list(audit_places(blanks, [])["place"].cat.categories) == list(PLACES)

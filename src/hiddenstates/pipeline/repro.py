@@ -2,7 +2,7 @@
 
 DVC runs one stage at a time, and for more it is to be started more than once (`dvc repro --help` of its documentation:
 "Parallel stage execution"). So this starts `dvc repro --single-item` for each stage as soon as those that it needs are
-through. What DVC records is the same, and so is what a stage computes: it has as many threads as when it runs alone.
+through. What DVC records is the same.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TextIO
 
 from hiddenstates.core.errors import LabError
@@ -34,14 +35,21 @@ Needs = Mapping[str, set[str]]
 
 def repro(jobs: int) -> None:
     """Bring every stage up to date, so many at once. LabError names the stages that failed."""
-    if not _run_stage(FIRST):
-        raise LabError(f"{FIRST}: failed, as said above.")
+    run = partial(_run_stage, environment=one_thread_each(jobs) | os.environ)
     needs = read_needs(_dvc("dag", "--dot"))
+    if FIRST in needs and not run(FIRST):
+        raise LabError(f"{FIRST}: failed, as said above.")
     changed = changed_stages(needs, set(json.loads(_dvc("status", "--json"))) - {FIRST})
     print(f"{len(changed)} of {len(needs)} stages may have changed.", flush=True)
-    failed = run_side_by_side(needs, changed, jobs, _run_stage)
+    failed = run_side_by_side(needs, changed, jobs, run)
     if failed:
         raise LabError(f"{', '.join(failed)}: failed, as said above. Mend it, and run this again: what is done stays.")
+
+
+def one_thread_each(jobs: int) -> dict[str, str]:
+    """The environment of stages that have less than two cores each: on two threads they would only wait."""
+    few = (os.cpu_count() or 1) < 2 * jobs
+    return dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1") if few else {}
 
 
 def read_needs(dot: str) -> Needs:
@@ -62,7 +70,8 @@ def run_side_by_side(needs: Needs, changed: set[str], jobs: int, run: Callable[[
 
     Of those that may run, the one with the longest way to the end goes first. After a failure none is started.
     """
-    left, failed = sorted(changed, key=lambda stage: (-_way(needs, stage), list(needs).index(stage))), []
+    left = sorted(changed, key=lambda stage: (-_way(needs, stage), list(needs).index(stage)))
+    failed: list[str] = []
     running: dict[Future[bool], str] = {}
     with ThreadPoolExecutor(jobs) as pool:
         while running or (left and not failed):
@@ -83,12 +92,12 @@ def _way(needs: Needs, stage: str) -> int:
     return 1 + max((_way(needs, later) for later, before in needs.items() if stage in before), default=0)
 
 
-def _run_stage(stage: str) -> bool:
+def _run_stage(stage: str, environment: Mapping[str, str]) -> bool:
     """Whether it went well. What it prints comes out line by line, under the name of the stage."""
     start = time.monotonic()
     command = [*DVC, "repro", "--quiet", "--single-item", stage]
     print(f"{stage} | started", flush=True)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
         assert process.stdout
         _pass_on(io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline=""), stage)
     well = process.returncode == 0

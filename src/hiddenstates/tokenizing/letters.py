@@ -46,6 +46,17 @@ class Counts:
         alike[self.text[alike[self.text]][ours != theirs]] = False
         return alike
 
+    def replaced(self, rows: Int[np.ndarray, " row"], others: "Counts") -> "Counts":
+        """The same, with the texts of these rows as the others were counted, one per row."""
+        changed: dict[str, np.ndarray] = {}
+        for name in ("words", "whole_words", "pieces", "unknowns", "shared", "lost"):
+            changed[name] = getattr(self, name).copy()
+            changed[name][rows] = getattr(others, name)
+        kept = ~np.isin(self.text, rows)
+        text = np.concatenate([self.text[kept], rows[others.text]])
+        order = np.argsort(text, kind="stable")
+        return Counts(**changed, ids=np.concatenate([self.ids[kept], others.ids])[order], text=text[order])
+
 
 @dataclass(frozen=True)
 class _Letters:

@@ -174,10 +174,10 @@ def extended(
     """The sweep with further strategies at its end, each with its whitening, scored just as exactly one by one."""
     check_order(states, task)
     known = set(swept.strategies)
-    asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     new = {strategy: whitening for strategy, whitening in strategies.items() if strategy not in known}
     if not new:
         return swept
+    asked = TaskStates(states.passages, states.queries.select(task.queries["id"][:]))
     pairs = judged_pairs(task)
     added = [
         _single(strategy, whitening, asked, pairs, task, measures)
@@ -403,11 +403,11 @@ def _table(columns: dict[tuple[str, str], np.ndarray], strategies: Sequence[AnyS
 
 def _joined(parts: list[Sweep]) -> Sweep:
     """The parts as one, the simplest strategies first. The list is emptied on the way, so that parts can be let go."""
-    strategies = [strategy for part in parts for strategy in part.strategies]
+    about = _stacked([replace(part, values={}) for part in parts])
+    strategies = about.strategies
     order = sorted(range(len(strategies)), key=lambda i: _simplicity(strategies[i]))
     place = np.argsort(order)
     values = {m: np.empty((len(place), table.shape[1]), table.dtype) for m, table in parts[0].values.items()}
-    about = _stacked([replace(part, values={}) for part in parts])
     while parts:
         part = parts.pop()
         place, rows = np.split(place, [len(place) - len(part.strategies)])
