@@ -7,16 +7,21 @@ import numpy as np
 from hiddenstates.core.data import Task
 from hiddenstates.core.joined import AnyStrategy
 from hiddenstates.core.relevance import Run
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.index import IndexBundle, build_index
 
 
+@one_thread()
 def search(
     states: TaskStates, task: Task, strategy: AnyStrategy, depth: int, whitening: Whitenings | None = None
 ) -> Run:
-    """The exact search of the task's queries under a strategy; for similarity, just the judged pairs."""
+    """The exact search of the task's queries under a strategy; for similarity, just the judged pairs.
+
+    On one thread, so that a run file does not depend on how many there are.
+    """
     passages = states.passages.embed(strategy, whitening)
     queries = states.queries.select(task.queries["id"][:]).embed(strategy, whitening)
     if task.measure == "similarity":
