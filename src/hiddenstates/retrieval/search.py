@@ -40,10 +40,11 @@ def _judged(passages: Embeddings, queries: Embeddings, task: Task) -> Run:
     return Run(cosines)
 
 
+@one_thread()
 def search_index(bundle: IndexBundle, queries: Embeddings, task: Task, depth: int) -> Run:
     """The index's search of the task's queries; for similarity, its scores of just the judged pairs.
 
-    Where the bundle has words, the queries' texts ask, too.
+    Where the bundle has words, the queries' texts ask, too. On one thread, as `search`.
     """
     told = dict(zip(task.queries["id"][:], task.queries["text"][:], strict=True))
     texts = [told[query] for query in queries.ids] if bundle.words else None
