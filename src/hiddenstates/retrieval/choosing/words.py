@@ -17,6 +17,7 @@ from hiddenstates.core.data import Task
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.joined import AnyStrategy, Fused, fused
 from hiddenstates.core.relevance import Run
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.states import TaskStates
 from hiddenstates.encoding.embeddings.whitening import Whitenings
 from hiddenstates.retrieval.bm25 import Words, fuse
@@ -70,10 +71,14 @@ def sweep_words(
     return by_rank(np.stack(rows), pairs, task, measures, systems, [])
 
 
+@one_thread()
 def search_words(
     states: TaskStates, task: Task, system: Fused, words: Words, depth: int, whitening: Whitenings | None = None
 ) -> Run:
-    """The `depth` best passages of each query, of all passages; for similarity, just the judged pairs."""
+    """The `depth` best passages of each query, of all passages; for similarity, just the judged pairs.
+
+    On one thread, as `search`.
+    """
     check_order(states, task)
     if task.measure == "similarity":
         whole = _searched(states, task, system, words, whitening, len(states.passages.ids))

@@ -1,4 +1,7 @@
-"""Whole lists: the score of every passage for each query, on disk, however many passages there are."""
+"""Whole lists: the score of every passage for each query, on disk, however many passages there are.
+
+On one thread, so that what is joined from them does not depend on how many there are.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from hiddenstates.core.files import let_go, on_disk
+from hiddenstates.core.threads import one_thread
 from hiddenstates.encoding.embeddings.pooled import Embeddings
 from hiddenstates.retrieval.index.bundle import IndexBundle
 from hiddenstates.retrieval.index.stored import parts
@@ -17,6 +21,7 @@ SCORES_ASKED = 2**23
 Scores = Float32[np.ndarray, "query passage"]
 
 
+@one_thread()
 def whole_scores(bundle: IndexBundle, queries: Embeddings, folder: Path | None) -> Scores:
     """What the index gives each passage, larger is better; NaN where it did not look, as in cells that it leaves out.
 
@@ -36,6 +41,7 @@ def whole_scores(bundle: IndexBundle, queries: Embeddings, folder: Path | None) 
     return found
 
 
+@one_thread()
 def products(
     queries: Float32[np.ndarray, "query width"], vectors: Iterable[np.ndarray], n: int, folder: Path | None
 ) -> Scores:
