@@ -17,7 +17,7 @@ endif
 .PHONY: help repro verify check test style browser lab report pictures bench models lint lock kinds
 
 help:
-	@echo "make repro   run the pipeline: every notebook, in order"
+	@echo "make repro   run the pipeline: every notebook, in order, two at once where they may; JOBS=1: one at a time"
 	@echo "make verify  run it again in a clone of HEAD, compare every hash; on THREADS=1 the numbers"
 	@echo "make check   check style and types, run the fast tests: minutes"
 	@echo "make test    check style and types, run all tests: half an hour on two slow cores"
@@ -69,7 +69,7 @@ lab: .venv/.ready
 
 # These want folders of the user's, or minutes; backends, neighbours, private, rounds and rules are parts of others.
 BY_HAND := $(addprefix benchmarks/,backends.py by_mteb.py choosing.py eye.py gpu.py models.py neighbours.py pipeline.py private.py published.py \
-    rounds.py rules.py)
+    repro.py rounds.py rules.py)
 
 report: .venv/.ready
 	$(BIN)/hiddenstates report

@@ -139,6 +139,7 @@ def pooled_corpus(folder: Path, items: int) -> dict[str, Any]:
     params["corpus"]["source"] = str(folder)
     params["states"] |= {"encoders": {"tiny": {"model": str(save_tiny(folder / "model"))}}, "pool": 200}
     params["strategies"] |= {"layers_at_most": 1, "join": False}  # not the published one, whose shards are there
+    params["index"]["factories"] = ["Flat"]  # what indexes are made of is the shards
     return params
 
 
