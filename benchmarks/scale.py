@@ -60,11 +60,11 @@ def synthesize(n: int, folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({"shards": names}), encoding="utf-8")
 
 
-def write(kind: str, n: int, folder: Path) -> Numbers:
+def write(kind: str, n: int, folder: Path, cities: int = 30_000) -> Numbers:
     """A dataset on disk of n passages, drawn from those of the countries; of short ones only a title, numbered."""
     from hiddenstates.core.data import PASSAGE_COLUMNS, table
 
-    rows = countries()
+    rows = passages(cities)
     order = np.random.default_rng(0).permutation(len(rows))
     if kind == "short":
         drawn = [{"id": f"p{i}", "title": f"{i} {rows[order[i % len(rows)]]['title']}"} for i in range(n)]
@@ -75,12 +75,12 @@ def write(kind: str, n: int, folder: Path) -> Numbers:
 
 
 @cache
-def countries() -> Sequence[Mapping[str, Any]]:
-    """The passages of all countries and of 30,000 cities."""
+def passages(cities: int) -> Sequence[Mapping[str, Any]]:
+    """The passages of all countries and of so many cities."""
     from hiddenstates.core.params import Countries
     from hiddenstates.corpora.countries.world import read_world
 
-    return read_world(Countries(cities=30_000)).passages
+    return read_world(Countries(cities=cities)).passages
 
 
 def encode(kind: str, n: int, folder: Path) -> Numbers:
@@ -197,7 +197,7 @@ def main() -> None:
         for kind, sizes in zip(TEXTS, [encoded, short], strict=True) if "encode" in options.parts else []:
             for n in sizes:
                 if options.quick:  # its memory does not matter, and a process takes seconds to start
-                    write(kind, n, folder)
+                    write(kind, n, folder, cities=0)
                 else:
                     measured(f"write {kind}", n, folder)
             peak = table(f"encode {kind}", sizes, folder)[sizes[-1]]["peak"]
