@@ -19,7 +19,7 @@ from hiddenstates.preview import PRETRAINED
 from hiddenstates.run import ENVIRONMENT, run_stage
 
 NOTEBOOKS = Repository(ROOT).notebooks
-SMALL = {"countries": 40, "cities": 30, "views": 1, "questions": 60}
+SMALL = {"countries": 24, "cities": 16, "views": 1, "questions": 40}
 ENCODERS = ("@minilm", "@vlt5")
 STAGES = [stage + each for stage in NOTEBOOKS for each in (ENCODERS if stage in PER_ENCODER else [""])]
 KILLED = [stage for stage in STAGES if stage in ("corpus", *KEEPING, "strategies@minilm")]

@@ -1,8 +1,8 @@
 """`python -m hiddenstates.pipeline.repro`: `dvc repro`, but stages that do not need one another run side by side.
 
-DVC runs one stage at a time, and for more it is to be started more than once (`dvc repro --help` of its documentation:
-"Parallel stage execution"). So this starts `dvc repro --single-item` for each stage as soon as those that it needs are
-through. What DVC records is the same.
+DVC runs one stage at a time. For more, its reference of `dvc repro` says under "Parallel stage execution", start it
+several times. So this starts `dvc repro --single-item` for each stage as soon as the stages that it needs are through.
+What DVC records is the same.
 """
 
 import argparse
@@ -133,6 +133,8 @@ def main() -> None:
         repro(jobs)
     except LabError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:  # the stages that run are interrupted, too
+        sys.exit("Interrupted. Run this again: what is done stays.")
 
 
 if __name__ == "__main__":
