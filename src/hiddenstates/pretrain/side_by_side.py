@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,9 +11,6 @@ from typing import Any, TypeVar
 
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.threads import one_thread
-
-START = "forkserver" if sys.platform == "linux" else "spawn"
-"""How processes start: as Python does from 3.14 on. The caller itself, which has threads, is never forked."""
 
 Result = TypeVar("Result")
 
@@ -26,10 +22,8 @@ def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any,
     what comes out does not depend on how many threads the caller has. The processes end when the caller does,
     however that ends.
     """
-    context = get_context(START)
-    context.set_forkserver_preload([function.__module__])  # torch and transformers are imported once for all of them
     try:
-        with ProcessPoolExecutor(len(arguments), context, _watch_the_caller) as pool:
+        with ProcessPoolExecutor(len(arguments), get_context("spawn"), _watch_the_caller) as pool:
             # as plain bytes: torch would pass tensors on as open files, one each, that end with their process
             running = [pool.submit(_call, pickle.dumps((function, some))) for some in arguments]
             return [pickle.loads(one.result()) for one in running]
