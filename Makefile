@@ -1,7 +1,6 @@
 # Every target prepares .venv by itself. It needs python3 (3.11 to 3.13), make and git, nothing else.
 PYTHON ?= python3
 UV := uv==0.13.9
-JOBS ?= 2
 BIN := .venv/bin
 
 # Kernelspecs and dvc.yaml name a bare `python`: it must be the environment's own.
@@ -38,7 +37,7 @@ repro: .venv/.ready
 	@if $(BIN)/dvc stage list 2>&1 | grep "dvc\.lock" | grep -qv "merge conflict"; then \
 	    echo "dvc.lock was cut short: the last one in git is taken, or none."; \
 	    git checkout -q -- dvc.lock 2> /dev/null || rm dvc.lock; fi
-	$(BIN)/python -m hiddenstates.pipeline.repro --jobs $(JOBS)
+	$(BIN)/python -m hiddenstates.pipeline.repro $(if $(JOBS),--jobs $(JOBS))
 	@$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --no-input --stdout out/compare/notebook.ipynb \
 	    | sed -n '/^## Verdict/,$$p'
 	@echo "From out/compare/notebook.ipynb; its numbers are in out/compare/metrics.json, the rest in details.json."

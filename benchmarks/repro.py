@@ -12,15 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from hiddenstates.core.paths import ROOT
-from hiddenstates.verify import check_root, differences, environment_of, hashes
+from hiddenstates.verify import clone_head, differences, hashes
 
 
 def measured(jobs: int, clone: Path) -> float:
     """The seconds that it takes there."""
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    environment = environment_of(clone, None)
-    check_root(clone, environment)
+    environment = clone_head(clone)
     start = perf_counter()
     command = [sys.executable, "-m", "hiddenstates.pipeline.repro", "--jobs", str(jobs)]
     subprocess.run(command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, check=True)

@@ -49,12 +49,19 @@ def verify(threads: int | None) -> list[str]:
     look = hashes if threads is None else numbers
     with TemporaryDirectory(prefix="hiddenstates-") as folder:
         clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        before, environment = look(clone), environment_of(clone, threads)
-        check_root(clone, environment)
+        environment = clone_head(clone, threads)
+        before = look(clone)
         # --no-commit: the outputs are hashed, not copied to a cache that nobody reads
         subprocess.run(["dvc", "repro", "--force", "--no-commit"], cwd=clone, env=environment, check=True)
         return differences(before, look(clone))
+
+
+def clone_head(clone: Path, threads: int | None = None) -> dict[str, str]:
+    """Clone HEAD to this folder; return the environment in which the clone's code runs. threads: as for `verify`"""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    environment = environment_of(clone, threads)
+    check_root(clone, environment)
+    return environment
 
 
 def environment_of(clone: Path, threads: int | None) -> dict[str, str]:

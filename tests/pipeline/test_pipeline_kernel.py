@@ -56,7 +56,10 @@ circle = Circle()
 """
 
 
-def test_a_notebook_runs_in_it_and_garbage_is_looked_for_seldom_and_not_at_the_end(foreign: Path) -> None:
+def test_a_notebook_runs_in_it_and_garbage_is_looked_for_seldom_and_not_at_the_end(
+    foreign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH")  # where tests/startup says the same of all that a test starts
     cells = [nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})]
     cells.append(nbformat.v4.new_code_cell(FOUND.format(found=str(foreign / "found"))))
     cells.append(nbformat.v4.new_code_cell("import gc, sys\nprint(sys.executable, n, gc.get_threshold()[0])"))

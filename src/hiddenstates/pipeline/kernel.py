@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 NAME = "hiddenstates"
 
-GARBAGE = ("__import__('gc').set_threshold(10_000)", "__import__('atexit').register(__import__('gc').freeze)")
+LINES = ["__import__('gc').set_threshold(10_000)", "__import__('atexit').register(__import__('gc').freeze)"]
+SELDOM = f"--IPKernelApp.exec_lines={LINES}"
 """Garbage is looked for a tenth as often: that takes a sixth of the time in which torch and others import. And not at
 the end, where all goes at once: Python would go through the million objects of those modules first, for a second."""
 
@@ -28,8 +29,7 @@ def own_kernel() -> Iterator[str]:
         spec.mkdir(parents=True)
         # its one warning, that it listens on this machine without encryption, is no news to whoever runs a notebook
         quiet = "--IPKernelApp.log_level=ERROR"
-        seldom = f"--IPKernelApp.exec_lines={list(GARBAGE)}"
-        command = [sys.executable, "-m", "ipykernel_launcher", quiet, seldom, "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "ipykernel_launcher", quiet, SELDOM, "-f", "{connection_file}"]
         about = {"argv": command, "display_name": "Python 3", "language": "python"}
         (spec / "kernel.json").write_text(json.dumps(about), encoding="utf-8")
         os.environ["JUPYTER_PATH"] = os.pathsep.join([folder, *([before] if before else [])])

@@ -70,7 +70,7 @@ def run_side_by_side(needs: Needs, changed: set[str], jobs: int, run: Callable[[
 
     Of those that may run, the one with the longest way to the end goes first. After a failure none is started.
     """
-    left = sorted(changed, key=lambda stage: (-_way(needs, stage), list(needs).index(stage)))
+    left = sorted((stage for stage in needs if stage in changed), key=lambda stage: -_way(needs, stage))
     failed: list[str] = []
     running: dict[Future[bool], str] = {}
     with ThreadPoolExecutor(jobs) as pool:
