@@ -100,7 +100,16 @@ def saved(page: Page, notebook: Path) -> nbformat.NotebookNode:
 def save(page: Page, notebook: Path) -> None:
     before = notebook.stat().st_mtime_ns
     choose(page, "File", "docmanager:save")
-    _until(lambda: notebook.stat().st_mtime_ns > before)
+    _until(lambda: notebook.stat().st_mtime_ns > before and _is_whole(notebook))
+
+
+def _is_whole(notebook: Path) -> bool:
+    """JupyterLab empties the file before it writes it again."""
+    try:
+        json.loads(notebook.read_text("utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def shut_down(page: Page) -> None:
