@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 STARTUP = str(Path(__file__).parent / "startup")  # its sitecustomize.py says what it is for
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the cores
+os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"  # the workers share the cores
 os.environ["PYTHONPATH"] = os.pathsep.join([STARTUP, *filter(None, [os.environ.get("PYTHONPATH")])])
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else tokenizers warn in each test that starts a process
 
@@ -31,7 +32,7 @@ SLOW = (
     "published", "encoder", "pretrain_models", "kill", "exits", "pipeline_inputs", "model_types", "readers", "deep",
     "clip", "cli", "side_by_side", "readme", "run", "mixing", "procedure", "figures", "causality", "sweep",
     "made_up", "pretrain_data", "serving", "verify", "pages", "properties", "countries", "joining", "shards",
-    "pool", "index_large", "eye", "tracing", "linear", "entity_names", "significance", "joined", "models",
+    "pipeline_forks", "pool", "index_large", "eye", "tracing", "linear", "entity_names", "significance", "joined", "models",
     "huggingface", "explorer_why", "explorer",
 )
 # fmt: on
@@ -39,6 +40,22 @@ SLOW = (
 
 They start in this order, because a worker that got a slow one last would run alone; `make check` leaves them out.
 """
+
+
+KERNELS = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process for all workers, from which their tests' kernels are forked; the fast tests start hardly one."""
+    from hiddenstates.pipeline import forks  # not before the hook above
+
+    stack = config.stash[KERNELS] = ExitStack()
+    if not hasattr(config, "workerinput") and config.option.markexpr != "not slow":
+        os.environ |= stack.enter_context(forks.kernels(os.environ))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[KERNELS].close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from hiddenstates.core.paths import ROOT
 from hiddenstates.pages.notebooks import executed
+from hiddenstates.pipeline import warm
 from hiddenstates.preview import PRETRAINED
 from hiddenstates.run import declared
 from hiddenstates.verify import environment_of
@@ -179,6 +180,7 @@ def repro(clone: Path, *stages: str) -> subprocess.CompletedProcess[str]:
     """`dvc repro` there, as its owner types it."""
     environment = environment_of(clone, None)
     environment["PYTHONPATH"] += os.pathsep + str(ROOT / "tests" / "startup")
+    environment |= {name: os.environ[name] for name in (warm.ADDRESS,) if name in os.environ}
     return subprocess.run(["dvc", "repro", *stages], cwd=clone, env=environment, capture_output=True, text=True)
 
 

@@ -17,8 +17,9 @@ from hiddenstates import run
 from hiddenstates.core.errors import LabError
 from hiddenstates.core.params import SECTIONS, Section
 from hiddenstates.core.stage import WRITE_TO, read_numbers
+from hiddenstates.pipeline.kernel import ENVIRONMENT
 from hiddenstates.pipeline.scrub import ELSEWHERE
-from hiddenstates.run import ENVIRONMENT, main, run_stage
+from hiddenstates.run import main, run_stage
 
 WORK = """
 import os, sys

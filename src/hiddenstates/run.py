@@ -14,7 +14,6 @@ import argparse
 import ast
 import errno
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -36,21 +35,12 @@ from hiddenstates.core.params import PER_ENCODER, SECTIONS, load_params
 from hiddenstates.core.paths import NOTEBOOKS, ROOT, out_folder, params_file
 from hiddenstates.core.stage import NOTHING, WRITE_TO, add_timings, write_numbers
 from hiddenstates.pipeline.idle import idle
-from hiddenstates.pipeline.kernel import own_kernel
+from hiddenstates.pipeline.kernel import ENVIRONMENT, own_kernel
 from hiddenstates.pipeline.scrub import scrub, timed_cells, untimed
 from hiddenstates.pipeline.settings import Sections, settled
 
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 """What the system says where there is no room, or no right, to write."""
-
-THREADS = "2"
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": THREADS,
-    "NUMBA_NUM_THREADS": THREADS,
-    "GOMP_SPINCOUNT": "10000",  # where others use the cores, too, spinning without end costs a hundredfold
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONHASHSEED": "0",
-}
 
 
 def run_stage(stage: str) -> Path:
@@ -79,8 +69,8 @@ def _run(stage: str, notebook: Path, parameters: dict[str, Any], staging: Path) 
     os.environ |= {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()} | {WRITE_TO: str(staging)}
     start = time.monotonic()
     try:
-        _execute(notebook, staging / "notebook.ipynb", parameters)
-        add_timings(staging, {"stage": {"seconds": time.monotonic() - start, "peak memory, MB": _peak_memory()}})
+        peak = _execute(notebook, staging / "notebook.ipynb", parameters)
+        add_timings(staging, {"stage": {"seconds": time.monotonic() - start, "peak memory, MB": peak}})
     except (PapermillExecutionError, DeadKernelError) as error:
         told = _told(error)  # before the failed notebook is kept, for which there may be no room either
         raise LabError(f"{stage}: {told}\n{_keep_failed(stage, staging)}") from error
@@ -160,27 +150,24 @@ def _read(notebook: Path) -> nbformat.NotebookNode:
         raise LabError(f"{notebook}: not a notebook ({reason}). Take it from git again, or save it anew.") from error
 
 
-def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
+def _execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> float:
+    """The most memory that the kernel held, in MB."""
     paths = (_as_it_is(notebook), _as_it_is(output))
     with own_kernel() as kernel:
         papermill.execute_notebook(
-            *paths, parameters=parameters, kernel_name=kernel, stderr_file=sys.stderr, progress_bar=False
+            *paths, parameters=parameters, kernel_name=kernel.name, stderr_file=sys.stderr, progress_bar=False
         )
+        peak = kernel.peak_memory()
     done = scrub(nbformat.read(output, as_version=4))
     nbformat.write(untimed(done), output)
     if timed_cells(done):
         nbformat.write(done, output.with_name("timed.ipynb"))
+    return peak
 
 
 def _as_it_is(path: Path) -> str:
     """papermill takes braces in a path for the name of a parameter."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _peak_memory() -> float:
-    """The most that the kernel, or a process of its own, held at once, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _told(error: PapermillExecutionError | DeadKernelError) -> str:

@@ -28,8 +28,8 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("foreign")
 def test_the_spec_starts_this_interpreter_and_is_gone_afterwards() -> None:
     before = os.environ["JUPYTER_PATH"]
-    with own_kernel() as name:
-        assert KernelSpecManager().get_kernel_spec(name).argv[0] == sys.executable
+    with own_kernel() as kernel:
+        assert KernelSpecManager().get_kernel_spec(kernel.name).argv[0] == sys.executable
     assert os.environ["JUPYTER_PATH"] == before
 
 

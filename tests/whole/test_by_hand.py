@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.stage import WRITE_TO
+from hiddenstates.pipeline.kernel import own_kernel
 
 NOTEBOOKS = Repository(ROOT).notebooks
 SHARED = """
@@ -53,7 +54,10 @@ def test_it_answers_and_touches_nothing(
     monkeypatch.delenv(WRITE_TO, raising=False)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(shared))
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": elsewhere}}).execute()
+    with own_kernel() as kernel:
+        NotebookClient(
+            notebook, timeout=120, kernel_name=kernel.name, resources={"metadata": {"path": elsewhere}}
+        ).execute()
     said = "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
     assert f"Opened by hand: a small sample, nothing of out/ is read or written. Results go to {samples}" in said
     assert "**" in notebook.cells[-2].outputs[0].data["text/markdown"]

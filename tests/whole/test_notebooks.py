@@ -1,6 +1,7 @@
 """Every notebook as the pipeline runs it, on a small corpus; each is killed once before it runs through."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from own_pipeline import Pipeline
 from hiddenstates.core.params import PER_ENCODER
 from hiddenstates.core.paths import ROOT
 from hiddenstates.core.stage import WRITE_TO, read_numbers
+from hiddenstates.pipeline.kernel import ENVIRONMENT
 from hiddenstates.preview import PRETRAINED
-from hiddenstates.run import ENVIRONMENT, run_stage
+from hiddenstates.run import run_stage
 
 NOTEBOOKS = Repository(ROOT).notebooks
 SMALL = {"countries": 24, "cities": 16, "views": 1, "questions": 40}
@@ -38,7 +40,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     params["tokens"] |= {"pieces": 1000, "cities": 20, "padded": 12, "asked": 3, "drawn": 500}
     pipeline = Pipeline(tmp_path_factory.mktemp("pipeline"), params)
     with pytest.MonkeyPatch.context() as patch:
-        for name in [*ENVIRONMENT, WRITE_TO]:  # the runner sets them: restored when the tests are through
+        for name in {*ENVIRONMENT, WRITE_TO} - os.environ.keys():  # the runner's: gone when the tests are through
             patch.setenv(name, "")
             patch.delenv(name)
         for name, value in pipeline.environment.items():

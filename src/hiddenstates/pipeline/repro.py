@@ -2,7 +2,8 @@
 
 DVC runs one stage at a time. For more, its reference of `dvc repro` says under "Parallel stage execution", start it
 several times. So this starts `dvc repro --single-item` for each stage as soon as the stages that it needs are through.
-What DVC records is the same.
+What DVC records is the same. The stages' kernels are forked from one process (`forks`), which imports what they all
+would.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from functools import partial
 from typing import TextIO
 
 from hiddenstates.core.errors import LabError
+from hiddenstates.pipeline import forks
+from hiddenstates.pipeline.kernel import ENVIRONMENT
 
 FIRST = "inputs"
 """The stage that always runs, and tells which of the others have changed."""
@@ -35,7 +38,12 @@ Needs = Mapping[str, set[str]]
 
 def repro(jobs: int) -> None:
     """Bring every stage up to date, so many at once. LabError names the stages that failed."""
-    run = partial(_run_stage, environment=one_thread_each(jobs) | os.environ)
+    environment = ENVIRONMENT | one_thread_each(jobs) | os.environ
+    with forks.kernels(environment) as found:
+        _repro(jobs, partial(_run_stage, environment=environment | found))
+
+
+def _repro(jobs: int, run: Callable[[str], bool]) -> None:
     needs = read_needs(_dvc("dag", "--dot"))
     if FIRST in needs and not run(FIRST):
         raise LabError(f"{FIRST}: failed, as said above.")
