@@ -32,8 +32,8 @@ SLOW = (
     "published", "encoder", "pretrain_models", "kill", "exits", "pipeline_inputs", "model_types", "readers", "deep",
     "clip", "cli", "side_by_side", "readme", "run", "mixing", "procedure", "figures", "causality", "sweep",
     "made_up", "pretrain_data", "serving", "verify", "pages", "properties", "countries", "joining", "shards",
-    "pipeline_forks", "pool", "index_large", "eye", "tracing", "linear", "entity_names", "significance", "joined", "models",
-    "huggingface", "explorer_why", "explorer",
+    "pool", "index_large", "eye", "tracing", "linear", "entity_names", "significance", "joined", "models",
+    "pipeline_forks", "huggingface", "explorer_why", "explorer",
 )
 # fmt: on
 """Files that take more than seven seconds, the slowest first: they start kernels, clones or browsers, or they train.
