@@ -13,7 +13,7 @@ ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 endif
 
-.PHONY: help repro verify check test style browser lab report pictures bench models lint lock kinds
+.PHONY: help repro verify check test tests style types browser lab report pictures bench models lint lock kinds
 
 help:
 	@echo "make repro   run the pipeline: every notebook, in order, two at once where they may; JOBS=1: one at a time"
@@ -45,17 +45,23 @@ repro: .venv/.ready
 verify: .venv/.ready
 	$(BIN)/python -m hiddenstates.verify $(if $(THREADS),--threads $(THREADS))
 
-check: style
+check: style types
 	$(BIN)/pytest -m "not slow"
 
+# Beside the tests: mypy keeps one core busy for a minute, when it runs for the first time.
 test: style
+	@$(MAKE) --jobs=2 --no-print-directory types tests
+
+tests: .venv/.ready
 	$(BIN)/pytest
 
 style: .venv/.ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
+
+types: .venv/.ready
+	$(BIN)/mypy
 
 browser: .venv/.ready
 	HIDDENSTATES_EVERY_NOTEBOOK=1 $(BIN)/pytest tests/whole/test_lab_browser.py

@@ -16,7 +16,7 @@ from hiddenstates.pipeline import forks, warm
 from hiddenstates.pipeline.kernel import own_kernel
 
 READY = 60  # seconds that the imports may take
-SOON = 5  # seconds
+SOON = 30  # seconds, of a machine that has other tests to run, too
 
 Started = tuple[KernelManager, BlockingKernelClient]
 
@@ -69,6 +69,22 @@ def test_it_has_imported_and_takes_the_place_of_what_was_started(address: str, t
     with kernel(address, tmp_path, MINE="yes") as (_, client):
         assert said(client, IMPORTED) == "True False\n"
         assert said(client, HERE) == f"{tmp_path} yes {address}\n"
+
+
+SETTINGS = """
+import matplotlib, pandas, torch, warnings
+from pandas._config.config import _registered_options
+warnings.simplefilter("ignore")
+print({name: pandas.get_option(name) for name in _registered_options})
+print(dict(matplotlib.rcParams), matplotlib.get_backend())
+print(torch.get_num_threads(), torch.get_default_dtype())
+"""
+
+
+def test_libraries_are_set_as_where_the_kernel_itself_imports_them(address: str, tmp_path: Path) -> None:
+    """But for how pandas spells an encoding. By `max_columns` it would show tables as in a terminal."""
+    with kernel(address, tmp_path) as (_, forked), kernel(str(tmp_path / "nobody"), tmp_path) as (_, alone):
+        assert said(forked, SETTINGS).lower() == said(alone, SETTINGS).lower()
 
 
 def test_two_know_nothing_of_one_another(address: str, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def executed(when: str) -> NotebookNode:
     prose = new_markdown_cell("# Why?", id="prose", metadata=passing)
     return new_notebook(
         cells=[prose, defaults, injected, code],
-        metadata={"papermill": {"end_time": when}, "widgets": {when: 1}, "kernelspec": KERNEL},
+        metadata={"papermill": {"end_time": when}, "widgets": {when: 1}, "kernelspec": KERNEL}
+        | {"language_info": {"name": "python", "version": when}},
     )
 
 
@@ -42,7 +43,7 @@ def test_what_it_says_and_shows_stays() -> None:
     assert [prose.source, injected.source, injected.id] == ["# Why?", "depth = 5", INJECTED]
     assert [output.get("text") or output.data["text/plain"] for output in code.outputs] == ["said", "42"]
     assert (code.metadata, code.execution_count) == ({"tags": ["kept"]}, 1)
-    assert notebook.metadata == {"kernelspec": KERNEL}
+    assert notebook.metadata == {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
 
 def test_a_scrubbed_notebook_is_valid_and_stays_as_it_is() -> None:

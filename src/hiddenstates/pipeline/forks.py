@@ -3,6 +3,7 @@
 It only imports: it computes nothing, and so a fork can do all that a new process can, use a GPU included.
 """
 
+import builtins
 import json
 import os
 import selectors
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 from hiddenstates.pipeline import warm
@@ -173,12 +175,19 @@ def read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(READ_AT_IMPORT)}
 
 
+def import_as_kernels_do() -> None:
+    """pandas asks, as it is imported, whether it is in a terminal or in a kernel, and shows tables accordingly."""
+    vars(builtins)["get_ipython"] = lambda: SimpleNamespace(kernel=True)
+    for module in IMPORTED:
+        import_module(module)
+    del vars(builtins)["get_ipython"]
+
+
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the stages: when they end, so does this
     settings = read_at_import(os.environ)
     os.environ |= BEFORE_IMPORT | {"JPY_PARENT_PID": str(os.getpid())}  # the parent with which a kernel is to end
-    for module in IMPORTED:
-        import_module(module)
+    import_as_kernels_do()
     become(Server(sys.argv[1], settings).serve())
 
 

@@ -16,7 +16,7 @@ ELSEWHERE = "Timed on the machine that ran it: timed.ipynb, beside this notebook
 
 
 def scrub(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without the moment of its run, progress bars and random ids; what it says and shows is untouched.
+    """The notebook without moment and Python of its run, progress bars and random ids; what it says and shows stays.
 
     Of the parameters only those that it ran with stay: papermill takes their place when it runs the notebook again.
     """
@@ -24,6 +24,7 @@ def scrub(notebook: NotebookNode) -> NotebookNode:
         notebook.cells = [cell for cell in notebook.cells if not _tagged(cell, PARAMETERS)]
     for key in ("papermill", "widgets"):
         notebook.metadata.pop(key, None)
+    notebook.metadata.get("language_info", {}).pop("version", None)  # 3.11.2 makes what 3.11.7 makes
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
