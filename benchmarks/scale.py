@@ -181,7 +181,7 @@ def main() -> None:
         help="and up to 30,000 passages, 100,000 short texts, a million vectors: 7 GB",
     )
     parser.add_argument("--quick", action="store_true", help="a few hundred of each: does it still run?")
-    parser.add_argument("--parts", default="encode,IVF,Flat,PQ", help="which of these")
+    parser.add_argument("--parts", default=",".join([*TEXTS, *FACTORIES]), help="which of these (default: all)")
     parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -192,9 +192,11 @@ def main() -> None:
     encoded = [50, 100] if options.quick else [1_000, 10_000, *[30_000] * options.million]
     short = [50, 100] if options.quick else [10_000, 100_000] if options.million else [10_000, 20_000]
     indexed = [200, 400] if options.quick else [1_000, 10_000, 100_000, *[1_000_000] * options.million]
+    parts = options.parts.split(",")
+    kinds = [kind for kind in FACTORIES if kind in parts]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for kind, sizes in zip(TEXTS, [encoded, short], strict=True) if "encode" in options.parts else []:
+        for kind, sizes in [part for part in zip(TEXTS, [encoded, short], strict=True) if part[0] in parts]:
             for n in sizes:
                 if options.quick:  # its memory does not matter, and a process takes seconds to start
                     write(kind, n, folder, cities=0)
@@ -202,11 +204,10 @@ def main() -> None:
                     measured(f"write {kind}", n, folder)
             peak = table(f"encode {kind}", sizes, folder)[sizes[-1]]["peak"]
             print(f"encode {kind}: peak {peak / 1e6:.0f} MB / goal {GOAL / 1e6:.0f} MB, ratio {peak / GOAL:.2f}")
-        for n in indexed if options.parts != "encode" else []:
+        for n in indexed if kinds else []:
             synthesize(n, folder / f"{n}")
-        for work in [name for name in WORK if name.startswith(("build", "search"))]:
-            if work.split()[1] in options.parts.split(","):
-                table(work, indexed, folder)
+        for work in [f"{step} {kind}" for kind in kinds for step in ("build", "search")]:
+            table(work, indexed, folder)
 
 
 if __name__ == "__main__":

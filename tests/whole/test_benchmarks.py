@@ -30,18 +30,13 @@ def test_the_search_s_benchmark_still_runs() -> None:
 
 
 def test_the_scale_s_benchmark_still_runs() -> None:
-    command = [sys.executable, "benchmarks/scale.py", "--quick", "--parts", "encode,IVF"]  # Flat and PQ: the same doors
+    command = [sys.executable, "benchmarks/scale.py", "--quick", "--parts", "short,IVF"]  # others: the same doors
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     summaries = [line.partition(": growth ")[0] for line in lines if ": growth " in line]
-    assert summaries == [
-        "encode passages",
-        "encode short",
-        "build IVF",
-        "search IVF",
-    ]
-    assert sum("MB on disk  peak" in line for line in lines) == 8
+    assert summaries == ["encode short", "build IVF", "search IVF"]
+    assert sum("MB on disk  peak" in line for line in lines) == 6
     assert any("goal 2000 MB, ratio" in line for line in lines)
 
 

@@ -4,6 +4,7 @@ It only imports: it computes nothing, and so a fork can do all that a new proces
 """
 
 import builtins
+import gc
 import json
 import os
 import selectors
@@ -188,6 +189,7 @@ def main() -> None:
     settings = read_at_import(os.environ)
     os.environ |= BEFORE_IMPORT | {"JPY_PARENT_PID": str(os.getpid())}  # the parent with which a kernel is to end
     import_as_kernels_do()
+    gc.freeze()  # no kernel needs to look for garbage among what was imported
     become(Server(sys.argv[1], settings).serve())
 
 

@@ -104,12 +104,12 @@ def _run_stage(stage: str, environment: Mapping[str, str]) -> bool:
     """Whether it went well. What it prints comes out line by line, under the name of the stage."""
     start = time.monotonic()
     command = [*DVC, "repro", "--quiet", "--single-item", stage]
-    print(f"{stage} | started", flush=True)
+    _say(f"{stage} | started")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
         assert process.stdout
         _pass_on(io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline=""), stage)
     well = process.returncode == 0
-    print(f"{stage} | {'done' if well else 'failed'}, {time.monotonic() - start:.0f} s", flush=True)
+    _say(f"{stage} | {'done' if well else 'failed'}, {time.monotonic() - start:.0f} s")
     return well
 
 
@@ -120,7 +120,13 @@ def _pass_on(lines: TextIO, stage: str) -> None:
         moving = line.endswith("\r")
         if line.strip() and not (moving and time.monotonic() - told < SELDOM):
             told = time.monotonic() if moving else told
-            print(f"{stage} | {line.strip()}", flush=True)
+            _say(f"{stage} | {line.strip()}")
+
+
+def _say(line: str) -> None:
+    """In one piece: `print` writes the end of a line by itself, and another stage may speak between."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _dvc(*arguments: str) -> str:
