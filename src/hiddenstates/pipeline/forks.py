@@ -32,7 +32,7 @@ IMPORTED = (
     "faiss",
     "bm25s",
 )
-READ_AT_IMPORT = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "TORCH", "PYTORCH_", "HF_", "TRANSFORMERS_", "TQDM_")
+READ_AT_IMPORT = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "TORCH_", "PYTORCH_", "HF_", "TRANSFORMERS_", "TQDM_")
 """How the names begin of what those look up in the environment meanwhile: who has other values gets no kernel here."""
 
 BEFORE_IMPORT = {
@@ -114,7 +114,11 @@ class Server:
         return None
 
     def _leave(self, client: socket.socket, files: list[int]) -> None:
-        """In a new kernel: the input and output that it was given, and nothing of the server's."""
+        """In a new kernel: the input and output that it was given, and nothing of the server's.
+
+        In a session of its own, as jupyter_client starts kernels: Ctrl-C in a terminal is for the runner alone.
+        """
+        os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
