@@ -236,6 +236,7 @@ def test_mteb_gives_the_lab_s_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """On a corpus of one's own, with a prompt on each side and a title before the text."""
     pytest.importorskip("mteb")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setenv("TQDM_DISABLE", "1")  # as by_mteb does, for all that comes after
     import by_mteb
 
     encoder = tiny(tmp_path, "bert", query="the flag is ", passage="red ")
