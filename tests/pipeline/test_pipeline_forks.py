@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,8 +140,18 @@ def test_what_it_holds_at_most_is_noted(address: str, tmp_path: Path) -> None:
         assert 1000 < own.peak_memory() < 3000
 
 
+def test_only_its_user_can_enter_the_socket_s_folder(address: str) -> None:
+    assert stat.S_IMODE(Path(address).parent.stat().st_mode) == 0o700
+
+
 def test_where_a_server_is_named_none_is_started() -> None:
     with forks.kernels({warm.ADDRESS: "another's"}) as found:
+        assert found == {}
+
+
+def test_where_there_is_no_place_for_a_socket_none_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(forks, "SHORT", str(tmp_path / "nowhere"))
+    with forks.kernels({}) as found:
         assert found == {}
 
 

@@ -40,6 +40,9 @@ BEFORE_IMPORT = {
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # else to ask for a GPU would keep forks from using it
 }
 
+SHORT = "/tmp"
+"""The folder of the server's socket, whose path must be short: TMPDIR may be long."""
+
 Asked = dict[str, Any]
 """environment, folder, path, arguments: those of the process whose place a kernel takes."""
 
@@ -48,13 +51,13 @@ Asked = dict[str, Any]
 def kernels(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """What to add to the environment of whoever shall find the server's kernels, while the block lasts.
 
-    Nothing where a server is named there already; or where the system is another than Linux: elsewhere libraries do
-    not expect to be forked.
+    Nothing where a server is named there already; where the system is another than Linux, since elsewhere libraries do
+    not expect to be forked; or where `SHORT` cannot be written to.
     """
-    if warm.ADDRESS in environment or sys.platform != "linux":
+    if warm.ADDRESS in environment or sys.platform != "linux" or not os.access(SHORT, os.W_OK):
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="hiddenstates-", dir="/tmp") as folder:  # a socket's path must be short
+    with tempfile.TemporaryDirectory(prefix="hiddenstates-", dir=SHORT) as folder:  # which nobody else can enter
         address = f"{folder}/kernels"
         command = [sys.executable, "-m", __name__, address]
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=dict(environment)) as server:
