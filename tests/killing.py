@@ -37,11 +37,11 @@ def killed_and_run(pipeline: Pipeline, stage: str) -> Kill:
     draw = random.Random(f"{SEED} {stage}")
     if stage in KEEPING:
         # the first is whole, and not to be written again, when there is a second
-        kill_when(lambda: len(pipeline.kept(stage)) > 1, pipeline.start_stage(stage), draw)
+        kill_when(lambda: len(pipeline.kept(stage)) > 1, pipeline.start_stage(stage, forked=False), draw)
         seen, (first, *_) = pipeline.made(), pipeline.kept(stage)
         return Kill(seen, first, is_replaced_by(pipeline.start_stage(stage), first))
     cell = draw.randrange(len(nbformat.read(notebook_of(stage.partition("@")[0]), as_version=4).cells))
-    kill_when(lambda: pipeline.cells_through(stage) >= cell, pipeline.start_stage(stage), draw)
+    kill_when(lambda: pipeline.cells_through(stage) >= cell, pipeline.start_stage(stage, forked=False), draw)
     seen = pipeline.made()
     run_stage(stage)
     return Kill(seen)

@@ -11,6 +11,7 @@ import yaml
 from architecture import Repository, paths
 
 from hiddenstates.core.paths import ROOT
+from hiddenstates.pipeline import warm
 
 Process = subprocess.Popen[bytes]
 Files = dict[Path, bytes]
@@ -28,13 +29,20 @@ class Pipeline:
         (folder / "params.yaml").write_text(yaml.safe_dump(dict(params), sort_keys=False), "utf-8")
         self.environment = {"HIDDENSTATES_PARAMS": str(folder / "params.yaml"), "HIDDENSTATES_OUT": str(self.out)}
 
-    def start(self, *command: str) -> Process:
-        """`python -m <command>`, here."""
-        return subprocess.Popen([sys.executable, "-m", *command], cwd=self.folder, env=os.environ | self.environment)
+    def start(self, *command: str, forked: bool = True) -> Process:
+        """`python -m <command>`, here.
 
-    def start_stage(self, stage: str) -> Process:
+        forked: whether kernels may be forked by the server of all tests; if not, all that it starts comes below it, and
+                can be killed with it at once
+        """
+        environment = os.environ | self.environment
+        if not forked:
+            environment.pop(warm.ADDRESS, None)
+        return subprocess.Popen([sys.executable, "-m", *command], cwd=self.folder, env=environment)
+
+    def start_stage(self, stage: str, forked: bool = True) -> Process:
         """As dvc.yaml does."""
-        return self.start("hiddenstates.run", stage)
+        return self.start("hiddenstates.run", stage, forked=forked)
 
     def made(self, stage: str = "") -> Files:
         """What is there of a stage, or of all, of what dvc.yaml declares; by the path in `out`."""

@@ -34,7 +34,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Files, float]
     """What a run makes that nobody kills, and how long that takes."""
     start = time.monotonic()
     pipeline = Pipeline(tmp_path_factory.mktemp("undisturbed"), SMALL)
-    assert pipeline.start_stage("corpus").wait() == 0
+    assert pipeline.start_stage("corpus", forked=False).wait() == 0
     return pipeline.made(), time.monotonic() - start
 
 
@@ -58,7 +58,7 @@ def sleep_into(moment: int, draw: random.Random, seconds: float) -> None:
 @every_moment
 def test_a_killed_dvc_leaves_nothing_or_all(moment: int, pipeline: Pipeline, undisturbed: tuple[Files, float]) -> None:
     content, seconds = undisturbed
-    process = pipeline.start("dvc", "repro")
+    process = pipeline.start("dvc", "repro", forked=False)
     sleep_into(moment, random.Random(moment), seconds)
     kill_all(process)
     assert pipeline.made() in ({}, content)
@@ -92,7 +92,7 @@ def test_a_killed_run_leaves_the_former_results_or_the_new_ones(
     (pipeline.out / "corpus").mkdir(parents=True, exist_ok=True)
     (pipeline.out / "corpus" / "metrics.json").write_text("the former", "utf-8")
     former, draw = pipeline.made(), random.Random(moment)
-    process = pipeline.start_stage("corpus")
+    process = pipeline.start_stage("corpus", forked=False)
     sleep_into(moment, draw, seconds)
     draw.choice([kill_all, kill_alone])(process)
     assert pipeline.made() in (former, content)
